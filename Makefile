@@ -1,0 +1,62 @@
+# Everything stays inside this folder: uv in .tools, packages in .venv, state in data.
+# Needs git, make and Python >= 3.11; the rest comes from the Python package index.
+
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(if $(shell $(p) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo yes),$(p))))
+UV := .tools/bin/uv
+BIN := .venv/bin
+
+export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV
+
+PASSERELLE_PORT ?= 8080
+export PASSERELLE_PORT
+
+.PHONY: run test check format install bench schema clean
+
+run: install ## the service on 127.0.0.1:8080, nothing else to install
+	@exec $(BIN)/passerelle serve --demo
+
+test: install ## everything that must hold: style, types, layers, tests
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+check: install ## the shipped configuration
+	$(BIN)/passerelle check
+
+format: install ## mend what can be mended by machine
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+schema: install ## write the JSON Schema of providers.yaml again
+	$(BIN)/passerelle schema > docs/providers.schema.json
+
+bench: install ## CPU per request beside LiteLLM's proxy, see benchmarks/README.md
+	$(BIN)/python -m benchmarks run
+
+install: .venv/.synced
+
+.venv/.synced: uv.lock pyproject.toml | $(UV)
+	@echo "Installing the locked packages into .venv ..."
+	@$(UV) sync --locked --quiet --python "$$(command -v $(PYTHON))"
+	@touch $@
+
+# With the standard library's venv, or with pip alone where ensurepip is missing.
+$(UV): tools/uv.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. Install it, or name one: make PYTHON=/path/to/python3 ..." >&2; exit 2; }
+	@rm -rf .tools
+	@if $(PYTHON) -c "import venv, ensurepip" 2>/dev/null; then \
+	  $(PYTHON) -m venv .tools && .tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r tools/uv.txt; \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --target .tools/lib -r tools/uv.txt && \
+	  mkdir -p .tools/bin && ln -sf ../lib/bin/uv $(UV); \
+	else \
+	  echo "This Python has neither venv nor pip. Install one of them (on Debian: apt install python3-venv)." >&2; exit 2; \
+	fi
+	@touch $@
+
+clean: ## forget everything installed; data stays
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""Kinds of backend: one file each and one line in `registry.py`."""

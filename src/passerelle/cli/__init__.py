@@ -1,0 +1,41 @@
+"""The command line: one verb a file, errors as one line: the cause, then the cure."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from passerelle import __version__
+from passerelle.cli.configuration import check, explain_verb, schema
+from passerelle.cli.keys import keys
+from passerelle.cli.reload import reload
+from passerelle.cli.serve import serve_verb
+from passerelle.domain.errors import CannotRun
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="passerelle")
+def passerelle() -> None:
+    """One OpenAI-style API over every place a Hugging Face model can run, switched per tenant by one file.
+
+    Exit status: 0 done, 1 a check failed, 2 cannot run.
+    """
+
+
+for _verb in (serve_verb, check, explain_verb, schema, keys, reload):
+    passerelle.add_command(_verb)
+
+
+def main() -> None:
+    """Run a verb; what the operator must mend is told in words and ends with status 2."""
+    try:
+        passerelle(standalone_mode=False)
+    except CannotRun as error:
+        click.echo(f"passerelle: {error.cause} {error.cure}".rstrip(), err=True)
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)

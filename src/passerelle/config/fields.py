@@ -1,0 +1,190 @@
+"""Strict pydantic fields of `providers.yaml`; each kind of backend adds its own on top of `BackendOptions`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+from passerelle.config.countries import check_country
+from passerelle.domain.ask import Capability, Task
+from passerelle.domain.catalog import Location, Party, TimeLimits
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_DURATION = r"^(\d+(?:\.\d+)?)(ms|s|m|min|h)$"
+_LONGEST = 86_400.0  # seconds; nothing this file times takes longer than a day
+_URL = r"^https?://[A-Za-z0-9.\-_\[\]:]+(/[^\s?#]*)?$"
+_REFERENCE = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
+
+
+def parse_duration(value: Any) -> Any:
+    """Seconds meant by `600`, `"600s"`, `"10m"`, `"250ms"`. Raises ValueError for anything else."""
+    match = re.fullmatch(_DURATION, value.strip()) if isinstance(value, str) else None
+    if match is not None:
+        value = float(match[1]) * _UNITS[match[2]]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("is not a duration; write seconds (30) or a unit (250ms, 30s, 10m, 1h)")
+    if not 0 < value <= _LONGEST:
+        raise ValueError("is out of range; write more than 0 and at most 24h")
+    return value
+
+
+def _plain_url(value: str) -> str:
+    try:
+        whole = re.fullmatch(_URL, value) is not None and bool(urlsplit(value).hostname)
+        port = urlsplit(value).port if whole else None
+    except ValueError:  # a port out of range, or brackets that hold no IPv6 address
+        whole, port = False, None
+    if not whole or port == 0:
+        raise ValueError(
+            "is not the URL of a server; write http(s)://host[:port][/path], without query or credentials"
+        )
+    return value.rstrip("/")
+
+
+def _secret_reference(value: str) -> str:
+    if not re.fullmatch(_REFERENCE, value):
+        raise ValueError(
+            "holds no reference to a secret; write env:NAME or file:/path, never the secret itself"
+        )
+    return value
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": _LONGEST},
+                {"type": "string", "pattern": _DURATION},
+            ]
+        }
+    ),
+]
+Country = Annotated[
+    str, AfterValidator(check_country), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"})
+]
+Url = Annotated[str, AfterValidator(_plain_url), WithJsonSchema({"type": "string", "pattern": _URL})]
+SecretReference = Annotated[
+    str, AfterValidator(_secret_reference), WithJsonSchema({"type": "string", "pattern": _REFERENCE})
+]
+
+
+class Strict(BaseModel):
+    """Unknown keys are refused, values are not coerced from other types, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class LocationFields(Strict):
+    """Two facts: where data is processed, and which legal party processes it."""
+
+    country: Country | None = Field(
+        default=None, description="Where data is processed: an ISO 3166-1 code.", examples=["FR"]
+    )
+    operator: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The legal party that runs it; `self` is the operator of this Passerelle.",
+        examples=["self"],
+    )
+
+    def value(self) -> Location:
+        """The frozen value."""
+        return Location(self.country, self.operator)
+
+
+class TimeoutFields(Strict):
+    """The four time limits of a try: seconds, or a number with ms, s, m or h."""
+
+    connect: Duration = Field(default=3.0, description="Until the connection stands.")
+    first_content: Duration = Field(default=60.0, description="Until a stream's first content.")
+    between_chunks: Duration = Field(default=60.0, description="Longest silence inside a stream.")
+    total: Duration = Field(default=600.0, description="For the whole answer, all tries together.")
+
+    def value(self) -> TimeLimits:
+        """The frozen value."""
+        return TimeLimits(self.connect, self.first_content, self.between_chunks, self.total)
+
+
+class BackendOptions(Strict):
+    """What every kind of backend takes; a kind's own model adds its fields and narrows `kind`."""
+
+    tasks: ClassVar[frozenset[Task]] = frozenset({Task.CHAT})
+    lacks: ClassVar[frozenset[Capability]] = frozenset()
+
+    kind: str = Field(description="The dialect the backend speaks.")
+    location: LocationFields | None = Field(
+        default=None,
+        description="Where it is and who runs it; a policy refuses what is not known.",
+        examples=[{"country": "FR", "operator": "self"}],
+    )
+    timeouts: TimeoutFields = Field(default=TimeoutFields(), description="The four time limits of a try.")
+    required: bool = Field(default=False, description="An unset secret is an error, not a warning.")
+    trains: bool | None = Field(default=None, description="Does the party train on what it is sent?")
+    retention_days: int | None = Field(
+        default=None, ge=0, description="How long the party keeps what it is sent."
+    )
+
+    def where(self) -> Location:
+        """Where this backend processes data and who runs it."""
+        return self.location.value() if self.location else Location()
+
+    def parties(self, name: str) -> tuple[Party, ...]:
+        """Everyone who sees what is sent to the backend of this name."""
+        where = self.where()
+        own = where.operator == "self"
+        trains = False if self.trains is None and own else self.trains
+        retention = 0 if self.retention_days is None and own else self.retention_days
+        return (Party(name, where, trains, retention),)
+
+    def secrets(self) -> dict[str, str]:
+        """Field name to secret reference, for every secret that is set."""
+        return {}
+
+    def contradiction(self, values: Mapping[str, str]) -> str | None:
+        """Why these secret values cannot belong to these options, without quoting them; None when they can."""
+        return None
+
+
+class TokenOptions(BackendOptions):
+    """A kind that may carry a bearer token."""
+
+    token: SecretReference | None = Field(
+        default=None,
+        description="The bearer token it is asked with, by reference: env:NAME or file:/path.",
+        examples=["env:NAME"],
+    )
+
+    def secrets(self) -> dict[str, str]:
+        """Field name to secret reference, for every secret that is set."""
+        return {"token": self.token} if self.token else {}
+
+
+class UrlOptions(TokenOptions):
+    """A kind that is an HTTP server at a URL."""
+
+    url: Url = Field(
+        description="The server's base; /v1 is added to a bare host.", examples=["http://host:8000"]
+    )
+
+    @model_validator(mode="after")
+    def _no_route_in_url(self) -> Self:
+        if self.url.endswith(("/chat/completions", "/embeddings", "/completions")):
+            raise ValueError(
+                "has a url that names a route; write the server's base, such as http://host:8000"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""Values and protocols of the whole house: no I/O, no framework."""

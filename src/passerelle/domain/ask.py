@@ -1,0 +1,72 @@
+"""One inference request, parsed once and never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Task(StrEnum):
+    """What a model is asked to do; a model of `providers.yaml` has exactly one."""
+
+    CHAT = "chat"
+    EMBED = "embed"
+
+
+class Route(StrEnum):
+    """Which OpenAI wire a request speaks; each belongs to one task."""
+
+    CHAT = "chat/completions"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+
+    @property
+    def task(self) -> Task:
+        """The task a model must have to answer on this route."""
+        return Task.EMBED if self is Route.EMBEDDINGS else Task.CHAT
+
+
+class Capability(StrEnum):
+    """Something not every engine can do, so a request that needs it is routed by it."""
+
+    TOOLS = "tools"
+    STRUCTURED_OUTPUT = "structured_output"
+    VISION = "vision"
+    COMPLETIONS = "completions"  # the legacy text route
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a target must offer to answer a request."""
+
+    capabilities: frozenset[Capability] = frozenset()
+    context: int = 0  # tokens: a lower bound of input plus the output asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One inference request of one caller.
+
+    `body` is the caller's own JSON object in OpenAI's format; nobody changes it: each backend patches a
+    shallow copy. `model` is the name asked for.
+    """
+
+    route: Route
+    model: str
+    body: dict[str, Any]
+    stream: bool
+    wants_usage: bool  # the caller set stream_options.include_usage
+    request_id: str
+    needs: Needs
+    arrived: float  # time.monotonic() when its first byte was read
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens an engine says it used."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0

@@ -1,0 +1,125 @@
+"""The words of `providers.yaml` as frozen values: what routing, policy and tenancy agree on.
+
+A `Catalog` is immutable. A reload builds another one and swaps the reference; calls in flight finish on the
+catalog they started with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from passerelle.domain.ask import Capability, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Two facts: where data is processed, and which legal party processes it."""
+
+    country: str | None = None  # ISO 3166-1 alpha-2, None = unknown
+    operator: str | None = None  # "self" or the party's name, None = unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Somebody who would see a tenant's data on its way: an engine's operator, a router, a provider."""
+
+    name: str
+    location: Location = Location()
+    trains: bool | None = None  # does it train on what it is sent? None = unknown
+    retention_days: int | None = None  # None = unknown
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """The four time limits of a try, in seconds."""
+
+    connect: float = 3.0
+    first_content: float = 60.0  # streams: until the first content; other calls are bound by `total`
+    between_chunks: float = 60.0
+    total: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSpec:
+    """A configured instance of a kind.
+
+    `options` is the kind's own validated options model; only the kind's file knows its fields.
+    `off` is the reason why the backend is switched off (an unset secret), or None.
+    """
+
+    name: str
+    kind: str
+    options: Any
+    location: Location = Location()
+    limits: TimeLimits = TimeLimits()
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # field name to value
+    off: str | None = None
+    parties: tuple[Party, ...] = ()  # every party that sees what is sent; all must be permitted
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A backend plus its model id: one place where a model can be asked."""
+
+    backend: str
+    model: str  # the id the backend knows
+    rank: int = 1  # lower is tried first
+    weight: int = 1  # share of the load among equal ranks
+    degraded: bool = False
+    lacks: frozenset[Capability] = frozenset()
+    context: int | None = None  # tokens, None = unknown
+
+    @property
+    def name(self) -> str:
+        """How people and headers name it."""
+        return f"{self.backend}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A name that clients ask for."""
+
+    name: str
+    task: Task
+    targets: tuple[Target, ...]
+    created: int = 0  # Unix seconds, for GET /v1/models
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a tenant allows. `None` means the rule is not set."""
+
+    name: str
+    countries: frozenset[str] | None = None  # ISO codes, already expanded from names such as EEA
+    operators: frozenset[str] | None = None
+    training: bool = True  # False: the party must be known not to train
+    max_retention_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A client company."""
+
+    name: str
+    models: tuple[str, ...]  # names it may use, in the file's order
+    default_model: str | None = None  # what the name `default` means
+    policy: Policy | None = None
+    prefer: tuple[str, ...] = ()
+    deny: frozenset[str] = frozenset()
+    degraded: bool = False  # may answers come from a target marked degraded?
+    attempts: int = 3  # most tries one request may make over all its targets
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything `providers.yaml` says, checked."""
+
+    version: str  # short hash of the file: shown by health, records and explain
+    backends: Mapping[str, BackendSpec]
+    models: Mapping[str, Model]
+    tenants: Mapping[str, Tenant]
+    operator: str = ""
+    source: str = "providers.yaml"
+    warnings: tuple[str, ...] = field(default=())

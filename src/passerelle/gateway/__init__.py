@@ -1,0 +1,1 @@
+"""THE HOT PATH: plan, start, relay, settle. Four small objects, one promise each."""

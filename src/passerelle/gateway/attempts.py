@@ -1,0 +1,145 @@
+"""The tries of one request: the first target that gives content wins; until then nothing was promised."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from types import TracebackType
+
+import structlog
+
+from passerelle.backends.base import Reply, Stream
+from passerelle.domain.ask import Ask
+from passerelle.domain.catalog import BackendSpec, Target, Tenant
+from passerelle.domain.errors import Fault, PolicyRefused, UpstreamFailed
+from passerelle.gateway.bill import Bill
+from passerelle.gateway.edition import Edition
+from passerelle.gateway.record import Attempt
+from passerelle.gateway.relay import Relay
+from passerelle.gateway.tries import Tries
+from passerelle.policy.judge import judge
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A target's answer, begun. `head` is what its stream gave up to its first content."""
+
+    target: Target
+    spec: BackendSpec
+    reply: Reply
+    relay: Relay | None
+    head: bytes
+
+
+class within:  # noqa: N801 - reads as a word: `async with within(...)`
+    """Give the block until `at` on the loop's clock, then raise UpstreamFailed(fault)."""
+
+    __slots__ = ("_fault", "_timeout")
+
+    def __init__(self, fault: Fault, at: float) -> None:
+        self._fault = fault
+        self._timeout = asyncio.timeout_at(at)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            raise UpstreamFailed(self._fault, _SLOW[self._fault]) from late
+
+
+_SLOW = {
+    Fault.TIMEOUT_FIRST_CONTENT: "The engine gave no content within the limit.",
+    Fault.TIMEOUT_BETWEEN_CHUNKS: "The engine fell silent in the middle of its answer.",
+    Fault.TIMEOUT_TOTAL: "The engine took longer than the limit.",
+}
+
+
+async def start(ask: Ask, tries: Tries, *, edition: Edition, tenant: Tenant, bill: Bill) -> Started:
+    """The first answer that begins. Raises the UpstreamFailed most worth telling when none does."""
+    loop = asyncio.get_running_loop()
+    opened = loop.time()
+    while (turn := tries.next()) is not None:
+        if turn.pause:
+            await asyncio.sleep(turn.pause)
+        target = turn.target
+        spec = edition.catalog.backends[target.backend]
+        # The plan has asked already. Asked again because nothing else stands between a tenant's data and a party.
+        if judge(tenant.policy, spec.parties) is not None:
+            continue
+        began = loop.time()
+        try:
+            started = await _start_one(
+                ask, target, spec=spec, edition=edition, deadline=opened + spec.limits.total
+            )
+        except UpstreamFailed as failure:
+            bill.attempts.append(_attempt(target, spec, loop.time() - began, fault=failure.fault))
+            tries.failed(target, failure)
+        else:
+            bill.attempts.append(_attempt(target, spec, loop.time() - began, reply=started.reply))
+            bill.usage = started.reply.usage
+            return started
+    if not tries.failures:
+        raise PolicyRefused(
+            f"The policy of {tenant.name} permits no target of {ask.model!r} any more.", code="R01"
+        )
+    raise tries.verdict()
+
+
+def _attempt(
+    target: Target,
+    spec: BackendSpec,
+    seconds: float,
+    *,
+    fault: Fault | None = None,
+    reply: Reply | None = None,
+) -> Attempt:
+    provider, upstream_id = (reply.provider, reply.upstream_id) if reply else (None, None)
+    return Attempt(target.backend, target.model, spec.location.country, seconds, fault, provider, upstream_id)
+
+
+async def _start_one(
+    ask: Ask, target: Target, *, spec: BackendSpec, edition: Edition, deadline: float
+) -> Started:
+    backend = edition.backend(target.backend)
+    try:
+        if not ask.stream:
+            async with within(Fault.TIMEOUT_TOTAL, deadline):
+                return Started(target, spec, await backend.start(ask, target), None, b"")
+        first = asyncio.get_running_loop().time() + spec.limits.first_content
+        fault = Fault.TIMEOUT_FIRST_CONTENT if first <= deadline else Fault.TIMEOUT_TOTAL
+        async with within(fault, min(first, deadline)):
+            reply = await backend.start(ask, target)
+            if reply.stream is None:
+                raise UpstreamFailed(
+                    Fault.BROKEN, "The backend gave a whole answer where a stream was asked for."
+                )
+            relay = Relay(ask)
+            return Started(target, spec, reply, relay, await _first_content(reply.stream, relay))
+    except UpstreamFailed:
+        raise
+    except Exception as error:
+        _log.warning("reply_not_understood", backend=spec.name, error=type(error).__name__)
+        raise UpstreamFailed(Fault.BROKEN, "The engine's answer was not understood.") from error
+
+
+async def _first_content(stream: Stream, relay: Relay) -> bytes:
+    """Read up to the first content. The stream is closed unless there is some."""
+    head: list[bytes] = []
+    try:
+        while not relay.content:
+            block = await stream.read()
+            if block:
+                head.append(relay.take(block))
+            if not relay.content and (relay.done or not block):
+                raise UpstreamFailed(Fault.BROKEN, "The engine's stream ended before it gave content.")
+    except BaseException:
+        stream.close()
+        raise
+    return b"".join(head)

@@ -1,0 +1,70 @@
+"""The gateway: one method, in the order in which a request is admitted, planned, started and settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from passerelle.domain.ask import Ask
+from passerelle.domain.caller import Caller
+from passerelle.domain.catalog import Catalog, Tenant
+from passerelle.domain.errors import Forbidden, PasserelleError, UpstreamFailed
+from passerelle.gateway import attempts
+from passerelle.gateway.answer import Answer
+from passerelle.gateway.bill import Bill
+from passerelle.gateway.edition import Editions
+from passerelle.gateway.record import Outcome, Sink
+from passerelle.gateway.tries import Tries
+from passerelle.routing.plan import find_model, refuse_empty
+
+
+class Gateway:
+    """Answers asks of callers on the current edition of the configuration."""
+
+    def __init__(self, editions: Editions, *, sinks: Sequence[Sink], draw: Callable[[], float]) -> None:
+        self._editions = editions
+        self._sinks = sinks
+        self._draw = draw
+
+    async def ask(self, caller: Caller, ask: Ask) -> Answer:
+        """An answer that has begun; its holder closes it.
+
+        Raises Refused, Unavailable or UpstreamFailed; then the bill is settled already.
+        """
+        edition = self._editions.enter()
+        bill: Bill | None = None
+        try:
+            catalog = edition.catalog
+            tenant = tenant_of(caller, catalog)
+            bill = Bill(caller, ask, tenant=tenant.name, catalog=catalog.version, sinks=self._sinks)
+            model = find_model(catalog, tenant, ask.model, ask.route.task)
+            plan = edition.plan(tenant, model, ask.needs)
+            refuse_empty(plan, tenant)
+            tries = Tries(plan.drawn(tenant.prefer, self._draw), most=tenant.attempts, draw=self._draw)
+            started = await attempts.start(ask, tries, edition=edition, tenant=tenant, bill=bill)
+            return Answer(ask, started, bill=bill, leave=lambda: self._editions.leave(edition))
+        except BaseException as error:
+            if bill is not None:
+                bill.settle(*_outcome(error))
+            self._editions.leave(edition)
+            raise
+
+
+def tenant_of(caller: Caller, catalog: Catalog) -> Tenant:
+    """The tenant a caller speaks for. Raises Forbidden when it has none, or none that still exists."""
+    if caller.tenant is None:
+        raise Forbidden(
+            "This key administers Passerelle and belongs to no tenant; use a tenant's key.", code="no_tenant"
+        )
+    tenant = catalog.tenants.get(caller.tenant)
+    if tenant is None:
+        raise Forbidden(f"The tenant {caller.tenant!r} is not configured any more.", code="tenant_removed")
+    return tenant
+
+
+def _outcome(error: BaseException) -> tuple[Outcome, str | None]:
+    """How a request that never began to be answered ended, with the error's code."""
+    if isinstance(error, UpstreamFailed):
+        return Outcome.FAILED, error.fault.value
+    if isinstance(error, PasserelleError):
+        return Outcome.REFUSED, getattr(error, "code", None)
+    return Outcome.HUNG_UP, None

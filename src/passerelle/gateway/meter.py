@@ -1,0 +1,46 @@
+"""Sinks for records: counted as metrics, and told to the log when something went wrong."""
+
+from __future__ import annotations
+
+import structlog
+
+from passerelle.gateway.record import Outcome, Record, Sink
+from passerelle.telemetry.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+
+
+def meter(metrics: Metrics) -> Sink:
+    """A sink that counts every record."""
+
+    def count(record: Record) -> None:
+        # Without a try the model is whatever a caller wrote, which must not become a label.
+        model = record.model if record.attempts else ""
+        metrics.requests.labels(record.tenant, model, record.outcome.value).inc()
+        metrics.seconds.labels(model).observe(record.seconds)
+        for attempt in record.attempts:
+            metrics.attempts.labels(attempt.backend, attempt.fault.value if attempt.fault else "").inc()
+        if record.usage is not None:
+            metrics.tokens.labels(record.tenant, model, "prompt").inc(record.usage.prompt_tokens)
+            metrics.tokens.labels(record.tenant, model, "completion").inc(record.usage.completion_tokens)
+
+    return count
+
+
+def tell(record: Record) -> None:
+    """A sink that logs requests which an engine failed, and answers that took more than one try."""
+    if record.outcome is Outcome.REFUSED or (
+        record.outcome is Outcome.ANSWERED and len(record.attempts) == 1
+    ):
+        return
+    _log.info(
+        "request",
+        request_id=record.request_id,
+        tenant=record.tenant,
+        route=record.route.value,
+        model=record.model if record.attempts else "",
+        outcome=record.outcome.value,
+        code=record.code,
+        seconds=round(record.seconds, 3),
+        attempts=[f"{attempt.backend}: {attempt.fault or 'ok'}" for attempt in record.attempts],
+    )

@@ -1,0 +1,57 @@
+"""What is known about a request once it is over: one frozen record, handed to every sink.
+
+No field holds what was asked or answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from passerelle.domain.ask import Route, Usage
+from passerelle.domain.errors import Fault
+
+
+class Outcome(StrEnum):
+    """How a request ended, from the caller's side."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"  # before any target was tried
+    FAILED = "failed"  # no target gave content
+    BROKEN = "broken"  # an engine failed after its first content
+    HUNG_UP = "hung_up"  # the caller left
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try on one target. Times are seconds."""
+
+    backend: str
+    model: str  # the id the backend knows
+    country: str | None
+    seconds: float  # until the answer's head or first content, or until the failure
+    fault: Fault | None = None
+    provider: str | None = None
+    upstream_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A settled request."""
+
+    request_id: str
+    tenant: str
+    key_id: str
+    route: Route
+    model: str  # the name asked for
+    outcome: Outcome
+    attempts: tuple[Attempt, ...]
+    usage: Usage | None
+    stream: bool
+    seconds: float
+    catalog: str  # version of the configuration it ran on
+    code: str | None = None  # of the error, when there was one
+
+
+Sink = Callable[[Record], None]

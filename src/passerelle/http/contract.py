@@ -1,0 +1,141 @@
+"""The contract of the inference routes for the OpenAPI document. These models describe; they never run.
+
+Bodies are OpenAI's: fields that are not named here go on to the engine as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class ErrorBody(BaseModel):
+    """What went wrong. `code` is stable, `param` names the field at fault."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorReply(BaseModel):
+    """Every error of every route."""
+
+    error: ErrorBody
+
+
+class ChatMessage(_Open):
+    """A message; `content` is text or a list of parts."""
+
+    role: str
+    content: str | list[dict[str, Any]] | None = None
+
+
+class StreamOptions(_Open):
+    """Options of a stream."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(_Open):
+    """OpenAI's chat request; unknown fields are passed on."""
+
+    model: str = Field(examples=["assistant"])
+    messages: list[ChatMessage] = Field(min_length=1, examples=[[{"role": "user", "content": "Bonjour"}]])
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    n: int | None = Field(default=1, ge=1, le=128)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: str | list[str] | None = None
+    tools: list[dict[str, Any]] | None = None
+    response_format: dict[str, Any] | None = None
+
+
+class CompletionRequest(_Open):
+    """OpenAI's legacy completion request; unknown fields are passed on."""
+
+    model: str
+    prompt: str | list[str] | list[int] | list[list[int]]
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    n: int | None = Field(default=1, ge=1, le=128)
+    max_tokens: int | None = Field(default=None, ge=1)
+
+
+class EmbeddingRequest(_Open):
+    """OpenAI's embedding request; unknown fields are passed on."""
+
+    model: str
+    input: str | list[str] | list[int] | list[list[int]]
+    encoding_format: Literal["float", "base64"] | None = "float"
+    dimensions: int | None = Field(default=None, ge=1)
+
+
+class UsageBody(_Open):
+    """Tokens as the engine counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int | None = None
+    total_tokens: int
+
+
+class ChatReply(_Open):
+    """A chat completion, or, as `text/event-stream`, its chunks."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str = Field(description="The model that answered, as its engine names it.")
+    choices: list[dict[str, Any]]
+    usage: UsageBody | None = None
+
+
+class CompletionReply(_Open):
+    """A completion, or, as `text/event-stream`, its chunks."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    choices: list[dict[str, Any]]
+    usage: UsageBody | None = None
+
+
+class EmbeddingItem(_Open):
+    """One embedding: floats, or base64 of little-endian 32-bit floats."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class EmbeddingReply(_Open):
+    """Embeddings in the order of the input."""
+
+    object: Literal["list"]
+    data: list[EmbeddingItem]
+    model: str
+    usage: UsageBody
+
+
+async def chat(body: ChatRequest) -> ChatReply:  # pragma: no cover - a description, see the module
+    """Answer a conversation. With `stream` the reply is a stream of chunks that ends with `[DONE]`."""
+    raise AssertionError
+
+
+async def completions(body: CompletionRequest) -> CompletionReply:  # pragma: no cover
+    """Continue a text, on OpenAI's legacy route."""
+    raise AssertionError
+
+
+async def embeddings(body: EmbeddingRequest) -> EmbeddingReply:  # pragma: no cover
+    """Embed one text or many."""
+    raise AssertionError

@@ -1,0 +1,99 @@
+"""Who is calling: exactly one credential, read the same way on every route."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from passerelle.domain.caller import Caller, Role
+from passerelle.domain.errors import BadRequest, Unauthenticated
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,128}")
+_LONGEST_SECRET = 512  # bytes; longer is no key
+
+OPERATOR = Caller(key_id="operator", tenant=None, role=Role.ADMIN, name="control socket")
+
+
+class Keys(Protocol):
+    """Finds the caller behind a secret."""
+
+    def find(self, secret: bytes) -> Caller | None:
+        """The caller, if the key is known in this process."""
+        ...
+
+    async def resolve(self, secret: bytes) -> Caller | None:
+        """The caller, asking the key store when needed. Raises KeysUnavailable."""
+        ...
+
+
+@dataclass(slots=True)
+class Head:
+    """The request headers the gateway looks at."""
+
+    request_id: str
+    bearer: bytes | None = None
+    api_key: bytes | None = None
+    doubled: bool = False  # a credential header that came twice
+    content_type: bytes | None = None
+    content_encoding: bytes | None = None
+    length: int | None = None
+
+
+def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
+    """What the gateway wants to know of the headers, in one pass. Never raises."""
+    head = Head("")
+    request_id = None
+    for name, value in headers:
+        if name == b"authorization":
+            head.doubled |= head.bearer is not None
+            head.bearer = value
+        elif name == b"x-api-key":
+            head.doubled |= head.api_key is not None
+            head.api_key = value
+        elif name == b"x-request-id":
+            request_id = value
+        elif name == b"content-type":
+            head.content_type = value
+        elif name == b"content-length":
+            head.length = int(value) if value.isdigit() and len(value) < 16 else None
+        elif name == b"content-encoding":
+            head.content_encoding = value
+    if request_id is not None and _REQUEST_ID.fullmatch(request_id):
+        head.request_id = request_id.decode("ascii")
+    else:
+        head.request_id = "req_" + os.urandom(12).hex()
+    return head
+
+
+def secret_of(head: Head) -> bytes:
+    """The one secret that came with a request. Raises BadRequest or Unauthenticated."""
+    if head.doubled or (head.bearer is not None and head.api_key is not None):
+        raise BadRequest(
+            "The request carries more than one credential; send Authorization or X-API-Key, once.",
+            code="several_credentials",
+        )
+    secret = head.api_key
+    if head.bearer is not None:
+        scheme, _, secret = head.bearer.partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise Unauthenticated("The Authorization header must be `Bearer` and a key.")
+    if not secret:
+        raise Unauthenticated(
+            "The request carries no key; send it as `Authorization: Bearer` or `X-API-Key`.",
+            code="missing_api_key",
+        )
+    return secret.strip()
+
+
+async def authenticate(head: Head, keys: Keys) -> Caller:
+    """The caller of a request. Raises BadRequest, Unauthenticated or KeysUnavailable."""
+    secret = secret_of(head)
+    caller = None
+    if len(secret) <= _LONGEST_SECRET:
+        caller = keys.find(secret) or await keys.resolve(secret)
+    if caller is None:
+        raise Unauthenticated("The key is not valid: it is unknown, expired or revoked.")
+    return caller

@@ -1,0 +1,47 @@
+"""What the routes stand on, made by the composition root and handed over once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from passerelle.domain.errors import Finding
+from passerelle.gateway.edition import Editions
+from passerelle.gateway.gateway import Gateway
+from passerelle.http.credentials import Keys
+from passerelle.http.intake import Limits
+from passerelle.tenancy.ring import KeyRing
+from passerelle.tenancy.store import KeyStore
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The outcome of a reload: whether the file is in force, and what was found in it."""
+
+    applied: bool
+    version: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts the routes use."""
+
+    gateway: Gateway
+    editions: Editions
+    keys: Keys
+    key_ring: KeyRing
+    key_store: KeyStore
+    limits: Limits
+    reload: Callable[[], Awaitable[Reloaded]]
+    metrics: Callable[[], bytes]
+    ready: Callable[[], bool]
+    degraded: Callable[[], list[str]]
+
+
+def services_of(request: Request) -> Services:
+    """The services of the application that handles this request."""
+    services: Services = request.app.state.services
+    return services

@@ -1,0 +1,1 @@
+"""One pure decision: may this tenant's data reach this party?"""

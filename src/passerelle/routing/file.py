@@ -1,0 +1,218 @@
+"""The shape of `providers.yaml`: strict models, the union of backends built from the kinds that exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model
+
+from passerelle.config.countries import check_country
+from passerelle.config.fields import BackendOptions, Country, Strict
+from passerelle.domain.ask import Capability, Task
+from passerelle.policy.regions import REGIONS
+
+# Tenants stand in API_KEYS=tenant:key,... and backends in headers, so their names hold no separators. Models may be
+# Hub ids or carry a tag.
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,127}$"
+_VISIBLE = r"^[!-~]{1,256}$"
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(_NAME, value):
+        raise ValueError("is not a name; use at most 64 letters, digits and . _ -, a letter or a digit first")
+    return value
+
+
+def _model_name(value: str) -> str:
+    if not re.fullmatch(_MODEL_NAME, value):
+        raise ValueError(
+            "is not a name of a model; use at most 128 letters, digits and . _ / : @ -, a letter or a digit first"
+        )
+    return value
+
+
+def _model_id(value: str) -> str:
+    if not re.fullmatch(_VISIBLE, value):
+        raise ValueError("is not a model id; use at most 256 ASCII characters without spaces")
+    return value
+
+
+def _country_or_region(value: str) -> str:
+    return value if value in REGIONS else check_country(value)
+
+
+def _currency(value: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", value):
+        raise ValueError("is not a currency; write ISO 4217's three capitals, such as EUR")
+    return value
+
+
+def _version(value: Any) -> Any:
+    if type(value) is not int or value != 1:
+        raise ValueError("is not one this Passerelle reads; write 1")
+    return value
+
+
+def _text(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern})
+
+
+Name = Annotated[str, AfterValidator(_name), _text(_NAME)]
+ModelName = Annotated[str, AfterValidator(_model_name), _text(_MODEL_NAME)]
+ModelId = Annotated[str, AfterValidator(_model_id), _text(_VISIBLE)]
+Where = Annotated[str, AfterValidator(_country_or_region), _text("^([A-Z]{2}|EEA)$")]
+Currency = Annotated[str, AfterValidator(_currency), _text("^[A-Z]{3}$")]
+
+
+class OperatorFields(Strict):
+    """Who runs this Passerelle; named in /v1/models and in reports."""
+
+    name: str = Field(default="", max_length=200, description="The company's name.")
+    country: Country | None = Field(default=None, description="Where it is established: an ISO 3166-1 code.")
+    currency: Currency = Field(default="EUR", description="The currency of its reports, an ISO 4217 code.")
+
+
+class TargetFields(Strict):
+    """One place where a model can be asked."""
+
+    backend: str = Field(description="A backend of this file.", examples=["gpu"])
+    model: ModelId = Field(
+        description="The model's id as that backend knows it.", examples=["Qwen/Qwen2.5-7B-Instruct"]
+    )
+    rank: int = Field(
+        default=1, ge=0, le=1000, description="Lower is tried first; equal ranks share the load."
+    )
+    weight: int = Field(default=1, ge=1, le=1000, description="The share of the load among equal ranks.")
+    degraded: bool = Field(
+        default=False, description="Only when all else fails, and only where the tenant allows it."
+    )
+    lacks: list[Literal["tools", "structured_output", "vision", "completions"]] = Field(
+        default_factory=list,
+        description="What this model cannot do here; requests that need it go elsewhere.",
+    )
+    context: int | None = Field(default=None, ge=1, description="The model's context length, in tokens.")
+
+    def missing(self) -> frozenset[Capability]:
+        """What the file says it lacks."""
+        return frozenset(Capability(name) for name in self.lacks)
+
+
+class ModelFields(Strict):
+    """A name that clients ask for."""
+
+    task: Literal["chat", "embed"] = Field(default="chat", description="What it is asked to do.")
+    targets: list[TargetFields] = Field(
+        min_length=1,
+        description="Where it can be asked: tried by rank, equal ranks share the load by weight.",
+        examples=[[{"backend": "gpu", "model": "Qwen/Qwen2.5-7B-Instruct"}]],
+    )
+    created: int = Field(
+        default=0, ge=0, le=4_102_444_800, description="What /v1/models gives as its date, in Unix seconds."
+    )
+
+    def kind_of_task(self) -> Task:
+        """The task."""
+        return Task(self.task)
+
+
+class PolicyFields(Strict):
+    """What a tenant allows; a rule that cannot be shown to hold does not hold."""
+
+    countries: list[Where] | None = Field(
+        default=None,
+        min_length=1,
+        description=f"Where data may be processed: ISO 3166-1 codes, {', '.join(REGIONS)}.",
+        examples=[["EEA"]],
+    )
+    operators: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="Who may process it: names of `location.operator`; `self` is the operator of this Passerelle.",
+        examples=[["self"]],
+    )
+    training: Literal["forbidden", "allowed"] = Field(
+        default="allowed", description="`forbidden`: only parties known not to train on what they are sent."
+    )
+    max_retention_days: int | None = Field(
+        default=None, ge=0, le=36_500, description="How many days a party may keep what it is sent."
+    )
+
+
+class TenantModels(Strict):
+    """Which models a tenant may use."""
+
+    allow: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="Models it may use; without it, every model of the file.",
+        examples=[["assistant"]],
+    )
+    default: str | None = Field(
+        default=None,
+        description="The model that the name `default` means for this tenant; without it, the first for chat.",
+        examples=["assistant"],
+    )
+
+
+class TenantBackends(Strict):
+    """The switch per tenant."""
+
+    prefer: list[str] | None = Field(
+        default=None, description="Backends tried before all others, in this order.", examples=[["gpu"]]
+    )
+    deny: list[str] | None = Field(
+        default=None, description="Backends never used for this tenant.", examples=[["gpu"]]
+    )
+
+
+class TenantFields(Strict):
+    """A client company."""
+
+    models: TenantModels | None = Field(default=None, description="Which models it may use.")
+    policy: str | None = Field(
+        default=None, description="The policy that binds it; without one it is unrestricted."
+    )
+    backends: TenantBackends | None = Field(default=None, description="Backends it prefers and denies.")
+    degraded: bool | None = Field(
+        default=None, description="May targets marked degraded answer it? No, if unsaid."
+    )
+    attempts: int | None = Field(
+        default=None, ge=1, le=10, description="Most tries of one request over all its targets; 3 if unsaid."
+    )
+
+
+class FileFields(Strict):
+    """The file, apart from its backends."""
+
+    version: Annotated[int, BeforeValidator(_version), WithJsonSchema({"const": 1})] = Field(
+        description="The version of this format.", examples=[1]
+    )
+    operator: OperatorFields = Field(default=OperatorFields(), description="Who runs this Passerelle.")
+    models: dict[ModelName, ModelFields] = Field(min_length=1, description="The names that clients ask for.")
+    policies: dict[Name, PolicyFields] = Field(
+        default_factory=dict, description="Rules that tenants are bound to."
+    )
+    defaults: TenantFields = Field(
+        default=TenantFields(),
+        description="What holds for tenants that do not say otherwise; each field is overridden on its own.",
+    )
+    tenants: dict[Name, TenantFields | None] = Field(min_length=1, description="The client companies.")
+
+
+def file_model(kinds: Mapping[str, type[BackendOptions]]) -> type[FileFields]:
+    """The model of a whole file in which backends may be of these kinds."""
+    options: Any = Union[tuple(kinds.values())] if len(kinds) > 1 else next(iter(kinds.values()))  # noqa: UP007
+    union: Any = Annotated[options, Field(discriminator="kind")] if len(kinds) > 1 else options
+    made: type[FileFields] = create_model(
+        "Providers",
+        __base__=FileFields,
+        __doc__="The backends, models and tenants of a Passerelle.",
+        backends=(
+            dict[Name, union],
+            Field(min_length=1, description="Where models run: a configured instance of a kind each."),
+        ),
+    )
+    return made

@@ -1,0 +1,211 @@
+"""From the text of `providers.yaml` to a catalog, or to findings that say what is wrong, where, and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from passerelle.config.fields import BackendOptions
+from passerelle.config.secrets import SecretUnset, read_secret
+from passerelle.domain.ask import Task
+from passerelle.domain.catalog import BackendSpec, Catalog, Model, Policy, Target, Tenant
+from passerelle.domain.errors import Finding
+from passerelle.policy.regions import expand
+from passerelle.routing.check import check
+from passerelle.routing.file import FileFields, TenantFields, file_model
+from passerelle.routing.misfits import misfits
+from passerelle.routing.notes import Notes
+from passerelle.routing.source import Path, read_source, version_of
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The outcome: a catalog when nothing forbids one, and everything that was found."""
+
+    catalog: Catalog | None
+    findings: tuple[Finding, ...]
+    secret_files: frozenset[str] = frozenset()  # paths that the file refers to, known once its shape is right
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that keep the file from being used."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def exit_code(self) -> int:
+        """0 usable; 1 well-formed, but a policy leaves a model without a target (R rules); 2 not usable."""
+        if not self.errors:
+            return 0
+        return 1 if all(finding.rule.startswith("R") for finding in self.errors) else 2
+
+
+def load(
+    text: str,
+    *,
+    kinds: Mapping[str, type[BackendOptions]],
+    environment: Mapping[str, str],
+    source: str = "providers.yaml",
+    strict: bool = False,
+) -> Loaded:
+    """Read, validate and check a file. With `strict`, warnings are errors."""
+    read = read_source(text, file=source)
+    if isinstance(read, Finding):
+        return Loaded(None, (read,))
+    notes = Notes(read, source)
+    try:
+        # As JSON, because only there a strict list may fill a tuple or a set, and a strict word an enumeration.
+        fields = file_model(kinds).model_validate_json(orjson.dumps(read.data))
+    except ValidationError as error:
+        misfits(error, notes, kinds=kinds)
+        return Loaded(None, notes.sorted())
+    catalog = _build(fields, notes, environment=environment, version=version_of(text), source=source)
+    if catalog is not None:
+        check(catalog, notes, kinds=kinds, fields=fields)
+    findings = notes.sorted()
+    if strict:
+        findings = tuple(replace(f, severity="error") if f.severity == "warning" else f for f in findings)
+    loaded = Loaded(catalog, findings, _secret_files(fields))
+    return replace(loaded, catalog=None) if loaded.errors else loaded
+
+
+def _secret_files(fields: FileFields) -> frozenset[str]:
+    options: Mapping[str, BackendOptions] = fields.backends  # type: ignore[attr-defined]  # made by file_model
+    references = [reference for chosen in options.values() for reference in chosen.secrets().values()]
+    return frozenset(ref.removeprefix("file:") for ref in references if ref.startswith("file:"))
+
+
+def _build(
+    fields: FileFields, notes: Notes, *, environment: Mapping[str, str], version: str, source: str
+) -> Catalog | None:
+    """The catalog the fields mean; None when a name in them leads nowhere."""
+    options: Mapping[str, BackendOptions] = fields.backends  # type: ignore[attr-defined]  # made by file_model
+    backends = {name: _backend(name, chosen, notes, environment) for name, chosen in options.items()}
+    policies = {
+        name: Policy(
+            name,
+            countries=expand(rule.countries) if rule.countries is not None else None,
+            operators=frozenset(rule.operators) if rule.operators is not None else None,
+            training=rule.training == "allowed",
+            max_retention_days=rule.max_retention_days,
+        )
+        for name, rule in fields.policies.items()
+    }
+    models: dict[str, Model] = {}
+    for name, asked in fields.models.items():
+        targets = []
+        for index, target in enumerate(asked.targets):
+            path = ("models", name, "targets", index, "backend")
+            if notes.known(target.backend, backends, path, what="backend"):
+                lacks = target.missing() | options[target.backend].lacks
+                targets.append(
+                    Target(
+                        target.backend,
+                        target.model,
+                        rank=target.rank,
+                        weight=target.weight,
+                        degraded=target.degraded,
+                        lacks=lacks,
+                        context=target.context,
+                    )
+                )
+        models[name] = Model(name, asked.kind_of_task(), tuple(targets), asked.created)
+    tenants = {
+        name: _tenant(
+            name, _Given(name, given, fields.defaults), models=models, policies=policies, notes=notes
+        )
+        for name, given in fields.tenants.items()
+    }
+    if notes.errors:
+        return None
+    return Catalog(version, backends, models, tenants, operator=fields.operator.name, source=source)
+
+
+def _backend(name: str, options: BackendOptions, notes: Notes, environment: Mapping[str, str]) -> BackendSpec:
+    secrets: dict[str, str] = {}
+    off = None
+    for field, reference in options.secrets().items():
+        try:
+            secrets[field] = read_secret(reference, environment)
+        except SecretUnset as unset:
+            off = unset.reason
+            notes.add(
+                "error" if options.required else "warning",
+                "C10",
+                ("backends", name, field),
+                f"The backend {name!r} is switched off: {unset.reason}.",
+                "Provide the secret, or remove the backend.",
+            )
+    if off is None and (why := options.contradiction(secrets)):
+        notes.add(
+            "error",
+            "C11",
+            ("backends", name, *options.secrets()),
+            f"The backend {name!r} cannot work: {why}.",
+            "Refer to another secret, or choose another kind of backend.",
+        )
+    return BackendSpec(
+        name=name,
+        kind=options.kind,
+        options=options,
+        location=options.where(),
+        limits=options.timeouts.value(),
+        secrets=secrets,
+        off=off,
+        parties=options.parties(name),
+    )
+
+
+class _Given:
+    """What holds for a tenant: its own word where it has one, else that of `defaults`, field by field."""
+
+    def __init__(self, name: str, given: TenantFields | None, defaults: TenantFields) -> None:
+        self._sources = ((("tenants", name), given), (("defaults",), defaults))
+
+    def get(self, *fields: str) -> tuple[Any, Path]:
+        """The value of a field, such as `models.allow`, and where it stands; None where nobody speaks of it."""
+        for root, source in self._sources:
+            value: Any = source
+            for field in fields:
+                if value is None or field not in value.model_fields_set:
+                    break
+                value = getattr(value, field)
+            else:
+                if value is not None:
+                    return value, (*root, *fields)
+        return None, (*self._sources[0][0], *fields)
+
+
+def _tenant(
+    name: str, given: _Given, *, models: Mapping[str, Model], policies: Mapping[str, Policy], notes: Notes
+) -> Tenant:
+    allowed, place = given.get("models", "allow")
+    for index, model in enumerate(allowed or ()):
+        notes.known(model, models, (*place, index), what="model")
+    names = tuple(models) if allowed is None else tuple(dict.fromkeys(allowed))
+    default, place = given.get("models", "default")
+    if default is not None and notes.known(default, models, place, what="model") and default not in names:
+        message = f"The default model {default!r} of {name!r} is not among those it may use."
+        notes.add("error", "C21", place, message, "Add it to `allow`, or choose another.")
+    bound, place = given.get("policy")
+    known = bound is not None and notes.known(bound, policies, place, what="policy")
+    attempts = given.get("attempts")[0]
+    return Tenant(
+        name,
+        models=names,
+        default_model=default or _first(names, models),
+        policy=policies[bound] if known else None,
+        prefer=tuple(given.get("backends", "prefer")[0] or ()),
+        deny=frozenset(given.get("backends", "deny")[0] or ()),
+        degraded=bool(given.get("degraded")[0]),
+        attempts=3 if attempts is None else attempts,
+    )
+
+
+def _first(names: tuple[str, ...], models: Mapping[str, Model]) -> str | None:
+    """The default of a tenant that names none: its first model for chat, else its first."""
+    chat = (name for name in names if name in models and models[name].task is Task.CHAT)
+    return next(chat, names[0] if names else None)

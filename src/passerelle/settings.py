@@ -1,0 +1,53 @@
+"""The environment as frozen settings; the only reader of it besides the secrets that `providers.yaml` names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from passerelle.domain.errors import CannotRun
+
+
+class Settings(BaseSettings):
+    """Everything that is set outside `providers.yaml`. Names are `PASSERELLE_…` unless the field says otherwise."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PASSERELLE_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    config: Path = Path("providers.yaml")
+    data: Path = Path("data")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65_535, description="0 takes a free one and prints it.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "text"] = "auto"
+    max_body: int = Field(default=20 * 1_048_576, ge=1024, description="Longest request body, in bytes.")
+    drain_seconds: int = Field(default=30, ge=0, description="How long streams may go on after SIGTERM.")
+    key_refresh_seconds: float = Field(
+        default=3.0, gt=0, description="How soon a key made elsewhere is known here."
+    )
+    database_url: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("DATABASE_URL", "PASSERELLE_DATABASE_URL")
+    )
+    api_keys: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("API_KEYS", "PASSERELLE_API_KEYS")
+    )
+
+
+def read_settings(**given: object) -> Settings:
+    """Settings from the environment, with what the command line gave on top. Raises CannotRun."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise CannotRun(
+            f"The setting {name} is wrong: {first['msg']}.", f"Set PASSERELLE_{name.upper()} or --{name}."
+        ) from error

@@ -1,0 +1,1 @@
+"""Engines, pools, migrations and the data folder; no queries."""

@@ -1,0 +1,1 @@
+"""Logs and metrics: set up here, told by records, never called by the core."""

@@ -1,0 +1,52 @@
+"""Prometheus metrics of one process, in a registry of its own. Labels come from the configuration, so they are few."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """What operators watch."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._children: dict[tuple[str, ...], Counter] = {}
+        self.requests = Counter(
+            "passerelle_requests_total",
+            "Requests by how they ended.",
+            ["tenant", "model", "outcome"],
+            registry=registry,
+        )
+        self.attempts = Counter(
+            "passerelle_attempts_total",
+            "Tries on a target by what went wrong (fault is empty when nothing did).",
+            ["backend", "fault"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "passerelle_request_seconds",
+            "Time from arrival to the end.",
+            ["model"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.tokens = Counter(
+            "passerelle_tokens_total",
+            "Tokens as engines count them.",
+            ["tenant", "model", "kind"],
+            registry=registry,
+        )
+        self.reloads = Counter(
+            "passerelle_configuration_reloads_total", "Reloads by outcome.", ["outcome"], registry=registry
+        )
+        self.configuration_bad = Gauge(
+            "passerelle_configuration_bad",
+            "1 while the file on disk is refused and an older one is in force.",
+            registry=registry,
+        )
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,1 @@
+"""Who is calling: keys of tenants, made, found, rotated and revoked."""

@@ -1,0 +1,5 @@
+"""The database fixtures."""
+
+from tests.database import database, database_url, postgres
+
+__all__ = ["database", "database_url", "postgres"]
