@@ -1,5 +1,6 @@
 """Every kind, one contract: what a client of OpenAI's API sees is the same whatever engine answers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -151,6 +152,18 @@ async def test_every_stream_ends_with_exactly_one_end_mark(
     assert "garbage" not in text
     assert text.count(": passerelle ") == 1
     assert "\r" not in text
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_the_connection_to_the_engine_is_used_again(served: Served, engine: Any, stream: bool) -> None:
+    async with served.client() as http:
+        for _ in range(5):
+            async with http.post("/v1/chat/completions", **_raw(served, stream=stream)) as reply:
+                await reply.read()
+            await served.until(lambda: engine.live == 0)
+            await asyncio.sleep(0)
+
+    assert engine.connections <= 2  # the second only when a caller is quicker than the engine's last byte
 
 
 async def test_tool_calls_arrive_whole(row: Row, client: AsyncOpenAI, engine: Any) -> None:

@@ -19,6 +19,7 @@ import pytest
 from passerelle.domain.errors import CannotRun
 from passerelle.stores import programs
 from passerelle.stores.embedded import EmbeddedPostgres
+from passerelle.stores.locks import is_held
 from tests.database import driver_address
 from tests.embedded import (
     embedded,
@@ -164,6 +165,7 @@ def test_a_killed_user_and_supervisor_leave_a_server_that_the_next_start_replace
         end(server, signal.SIGSTOP)  # it cannot follow its supervisor now
         end(supervisor)
         user.kill()
+        until(lambda: not is_held(tmp_path / "pg.life", exclusively=True))
         end(server, signal.SIGCONT)
         with embedded(tmp_path) as address:
             assert not lives(server)

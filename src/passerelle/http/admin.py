@@ -109,7 +109,7 @@ async def list_keys(
     return KeyCards(keys=[_card(info) for info in await services_of(request).key_store.list_keys(tenant)])
 
 
-@router.post("/keys/{key_id}/rotate", dependencies=[Depends(TENANT_ADMIN)])
+@router.post("/keys/{key_id}/rotate", dependencies=[Depends(TENANT_ADMIN)], status_code=201)
 async def rotate_key(
     key_id: str, rotation: Rotation, request: Request, caller: Annotated[Caller, Depends(TENANT_ADMIN)]
 ) -> KeyShown:

@@ -40,6 +40,7 @@ def set_up_logs(*, level: str, json: bool) -> None:
     root.setLevel(level.upper())
     for noisy in (
         "uvicorn.access",
+        "uvicorn.error",
         "aiohttp.access",
         "alembic",
         "sqlalchemy.engine",

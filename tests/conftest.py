@@ -1,4 +1,4 @@
-"""The database fixtures."""
+"""Fixtures that several rooms use."""
 
 from tests.database import database, database_url, postgres
 
