@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import AsyncInferenceClient
 from langchain_core.messages import AIMessageChunk
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
-from openai import AsyncOpenAI, AuthenticationError, NotFoundError
+from openai import AsyncOpenAI, AuthenticationError, DefaultAsyncHttpxClient, NotFoundError
 from pydantic import BaseModel, SecretStr
 
 from tests.fakes.script import Answer, ToolCall
@@ -160,9 +160,22 @@ async def test_hugging_faces_client_chats(served: Served) -> None:
     assert whole.choices[0].message.content == text == "Bonjour le monde."
 
 
-async def test_langchain_chats_streams_and_calls_tools(served: Served, vllm: VllmFake) -> None:
+@pytest.fixture
+async def http() -> AsyncIterator[DefaultAsyncHttpxClient]:
+    """A client for LangChain, which closes none of its own."""
+    async with DefaultAsyncHttpxClient() as http:
+        yield http
+
+
+async def test_langchain_chats_streams_and_calls_tools(
+    served: Served, vllm: VllmFake, http: DefaultAsyncHttpxClient
+) -> None:
     model = ChatOpenAI(
-        model="assistant", base_url=f"{served.url}/v1", api_key=SecretStr(KEY), stream_usage=True
+        model="assistant",
+        base_url=f"{served.url}/v1",
+        api_key=SecretStr(KEY),
+        stream_usage=True,
+        http_async_client=http,
     )
 
     whole = await model.ainvoke("Dis bonjour.")
@@ -180,12 +193,13 @@ async def test_langchain_chats_streams_and_calls_tools(served: Served, vllm: Vll
     assert [(call["name"], call["args"]) for call in called.tool_calls] == [("Weather", {"city": "Nantes"})]
 
 
-async def test_langchain_embeds(served: Served) -> None:
+async def test_langchain_embeds(served: Served, http: DefaultAsyncHttpxClient) -> None:
     model = OpenAIEmbeddings(
         model="embeddings",
         base_url=f"{served.url}/v1",
         api_key=SecretStr(KEY),
         check_embedding_ctx_length=False,
+        http_async_client=http,
     )
 
     vectors = await model.aembed_documents(["un", "deux"])

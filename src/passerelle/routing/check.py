@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from passerelle.config.fields import BackendOptions
 from passerelle.domain.ask import Needs
-from passerelle.domain.catalog import Catalog, Tenant
+from passerelle.domain.catalog import Catalog, Policy, Tenant
 from passerelle.routing.file import FileFields
 from passerelle.routing.notes import Notes
 from passerelle.routing.plan import LeftOut, Why, make_plan
@@ -26,9 +26,10 @@ def check(
     _check_targets(catalog, notes, kinds)
     _check_unused(catalog, notes, fields)
     _check_tokens(catalog, notes)
+    _check_defaults(catalog, notes, fields)
     for tenant in catalog.tenants.values():
         _check_switch(catalog, tenant, notes, fields=fields)
-        _check_ways(catalog, tenant, notes)
+        _check_ways(catalog, tenant, notes, fields=fields)
 
 
 def _check_targets(catalog: Catalog, notes: Notes, kinds: Mapping[str, type[BackendOptions]]) -> None:
@@ -122,6 +123,18 @@ def _public(host: str) -> bool:
 _PRIVATE = (".localhost", ".local", ".internal", ".svc", ".lan", ".home.arpa", ".test")
 
 
+def _check_defaults(catalog: Catalog, notes: Notes, fields: FileFields) -> None:
+    """What `defaults` prefers and denies must matter to some model, whoever may use it."""
+    switch = fields.defaults.backends
+    used = {target.backend for model in catalog.models.values() for target in model.targets}
+    for rule, field, verb in (("C26", "prefer", "prefers"), ("C27", "deny", "denies")):
+        for index, name in enumerate(getattr(switch, field) or () if switch else ()):
+            place: Path = ("defaults", "backends", field, index)
+            if notes.known(name, catalog.backends, place, what="backend") and name not in used:
+                message = f"`defaults` {verb} {name!r}, which no model uses."
+                notes.add("error", rule, place, message, f"Add a target, or remove it from `{field}`.")
+
+
 def _check_switch(catalog: Catalog, tenant: Tenant, notes: Notes, *, fields: FileFields) -> None:
     """`prefer` and `deny` must name backends, agree with each other, and matter.
 
@@ -163,16 +176,21 @@ def _denied(fields: FileFields, tenant: Tenant) -> list[str]:
     return (given.backends.deny or []) if given and given.backends else []
 
 
-def _check_ways(catalog: Catalog, tenant: Tenant, notes: Notes) -> None:
-    """Every model a tenant may use needs a way that its policy permits."""
+def _check_ways(catalog: Catalog, tenant: Tenant, notes: Notes, *, fields: FileFields) -> None:
+    """Every model a tenant may use needs a way that its policy permits, and a preference must find one."""
     path = ("tenants", tenant.name)
-    if tenant.policy is None:
-        message = f"{tenant.name!r} has no policy and is unrestricted."
-        notes.add("info", "C40", path, message, "Name one with `policy:` if its data must not go everywhere.")
+    _check_restricted(tenant, notes)
     told: set[str] = set()
+    shut: dict[str, str] = {}  # backends that were left out for good, and why
+    open_: set[str] = set()
     for name in tenant.models:
         plan = make_plan(catalog, tenant, catalog.models[name], Needs())
+        open_ |= {target.backend for target in plan.targets}
         for left in plan.left_out:
+            if left.why is Why.OFF:
+                open_.add(left.target.backend)
+            elif left.why is not Why.DENIED:
+                shut.setdefault(left.target.backend, left.reason)
             if left.why is Why.POLICY and left.target.backend not in told:
                 told.add(left.target.backend)
                 message = f"{tenant.name!r} never reaches the backend {left.target.backend!r}: {left.reason}."
@@ -180,6 +198,24 @@ def _check_ways(catalog: Catalog, tenant: Tenant, notes: Notes) -> None:
                 notes.add("info", "C41", path, message, cure)
         if not plan.targets and not any(left.why is Why.OFF for left in plan.left_out):
             _no_way(tenant, name, plan.left_out, notes=notes)
+    place, own = _stands(fields, tenant, "prefer")
+    for index, name in enumerate(tenant.prefer if own else ()):
+        if name in shut and name not in open_:
+            message = f"{tenant.name!r} prefers {name!r}, which can never answer it: {shut[name]}."
+            cure = "Remove the preference, or change what stands against it."
+            notes.add("error", "C34", (*place, index), message, cure)
+
+
+def _check_restricted(tenant: Tenant, notes: Notes) -> None:
+    cure = "Name one with `policy:` if its data must not go everywhere."
+    if tenant.policy is None:
+        message = f"{tenant.name!r} has no policy and is unrestricted."
+    elif tenant.policy == Policy(tenant.policy.name):
+        message = f"{tenant.name!r} is unrestricted: its policy {tenant.policy.name!r} has no rules."
+        cure = "Give the policy rules if its data must not go everywhere."
+    else:
+        return
+    notes.add("info", "C40", ("tenants", tenant.name), message, cure)
 
 
 def _no_way(tenant: Tenant, model: str, left_out: tuple[LeftOut, ...], *, notes: Notes) -> None:
@@ -187,9 +223,11 @@ def _no_way(tenant: Tenant, model: str, left_out: tuple[LeftOut, ...], *, notes:
     path = ("tenants", tenant.name)
     whys = {left.why for left in left_out}
     if Why.POLICY in whys:
-        left = next(left for left in left_out if left.why is Why.POLICY)
-        message = f"The policy of {tenant.name!r} leaves no target for {model!r}: {left.reason}."
-        notes.add("error", "R01", path, message, _POLICY_CURES[left.rule or "R01"])
+        forbidden = [left for left in left_out if left.why is Why.POLICY]
+        reasons = list(dict.fromkeys(left.reason for left in left_out))
+        told = "; ".join(reasons[:_MOST_REASONS]) + ("; ..." if len(reasons) > _MOST_REASONS else "")
+        message = f"The policy of {tenant.name!r} leaves no target for {model!r}: {told}."
+        notes.add("error", "R01", path, message, _POLICY_CURES[forbidden[0].rule or "R01"])
     elif Why.DEGRADED in whys:
         message = f"{tenant.name!r} could only have degraded answers for {model!r}, which it does not allow."
         cure = "Set `degraded: true` for the tenant, or add a target that is not degraded."
@@ -199,6 +237,8 @@ def _no_way(tenant: Tenant, model: str, left_out: tuple[LeftOut, ...], *, notes:
         cure = "Deny less, or take the model from the tenant with `models.allow`."
         notes.add("error", "C28", path, message, cure)
 
+
+_MOST_REASONS = 4  # of a finding that stays readable
 
 _POLICY_CURES = {
     "R01": "State the backend's `location`, add a permitted target, or take the model from the tenant.",

@@ -119,6 +119,14 @@ def _build(
         )
         for name, given in fields.tenants.items()
     }
+    # What `defaults` names must exist even where every tenant says otherwise today.
+    _tenant(
+        "defaults",
+        _Given("defaults", None, fields.defaults),
+        models=models,
+        policies=policies,
+        notes=notes,
+    )
     if notes.errors:
         return None
     return Catalog(version, backends, models, tenants, operator=fields.operator.name, source=source)

@@ -15,7 +15,11 @@ def nearest(wrong: str, right: Iterable[str]) -> str:
     close = get_close_matches(wrong, names, n=2, cutoff=0.5)
     if close:
         return f"Did you mean {' or '.join(close)}?"
-    return f"Use one of: {', '.join(names[:12])}." if names else "There is none yet."
+    return (
+        f"Use one of: {', '.join(names[:12])}."
+        if names
+        else "None is defined yet: define it, or remove the name."
+    )
 
 
 class Notes:
