@@ -130,6 +130,28 @@ def test_a_broken_or_missing_file_is_refused_and_nothing_starts(
     assert not (tmp_path / "d").exists()
 
 
+def test_explain_shows_what_a_policy_refuses_before_it_is_live(tmp_path: Path) -> None:
+    config = tmp_path / "providers.yaml"
+    away = _CONFIG.replace("{kind: builtin}", "{kind: vllm, url: 'http://gpu:8000', location: {country: US}}")
+    config.write_text(
+        away.replace("demo: {}", "demo: {policy: eu}") + "policies:\n  eu: {countries: [EEA]}\n"
+    )
+    arguments = ("--config", str(config), "--data", str(tmp_path / "d"))
+
+    checked = run("check", *arguments, "--json")
+    explained = run("explain", "--tenant", "demo", "--model", "assistant", *arguments)
+    schema = run("schema", *arguments)
+
+    assert checked.returncode == 1
+    assert [f["rule"] for f in orjson.loads(checked.stdout)["findings"] if f["severity"] == "error"] == [
+        "R01"
+    ]
+    assert explained.returncode == 1
+    assert "outside eu" in explained.stdout
+    assert run("serve", *arguments).returncode == 2
+    assert orjson.loads(schema.stdout)["title"] == "providers.yaml of Passerelle"
+
+
 def test_a_weak_key_in_the_environment_is_refused_unquoted(config: Path, tmp_path: Path) -> None:
     done = run(
         "serve",

@@ -62,10 +62,11 @@ def check(settings: Settings, strict: bool, json_: bool) -> None:
 def explain_verb(settings: Settings, tenant: str, model: str, needs: tuple[str, ...], json_: bool) -> None:
     """Every target in order, and the reason each other one was left out; calls nothing."""
     loaded = load_file(settings, read_text(settings.config))
-    if loaded.catalog is None:
+    catalog = loaded.catalog or loaded.draft
+    if catalog is None:
         raise ConfigurationRefused(loaded.errors)
     wanted = Needs(frozenset(Capability(need) for need in needs))
-    explanation = explain(loaded.catalog, tenant, model, wanted)
+    explanation = explain(catalog, tenant, model, wanted)
     if json_:
         click.echo(orjson.dumps(explanation.as_json(), option=orjson.OPT_INDENT_2))
     else:

@@ -177,7 +177,10 @@ def _denied(fields: FileFields, tenant: Tenant) -> list[str]:
 
 
 def _check_ways(catalog: Catalog, tenant: Tenant, notes: Notes, *, fields: FileFields) -> None:
-    """Every model a tenant may use needs a way that its policy permits, and a preference must find one."""
+    """Every model a tenant may use needs a way that its policy permits; a preference that finds none is told.
+
+    That is a warning, not a dead rule: what stands against it is stated elsewhere in the file and may change there.
+    """
     path = ("tenants", tenant.name)
     _check_restricted(tenant, notes)
     told: set[str] = set()
@@ -203,7 +206,7 @@ def _check_ways(catalog: Catalog, tenant: Tenant, notes: Notes, *, fields: FileF
         if name in shut and name not in open_:
             message = f"{tenant.name!r} prefers {name!r}, which can never answer it: {shut[name]}."
             cure = "Remove the preference, or change what stands against it."
-            notes.add("error", "C34", (*place, index), message, cure)
+            notes.add("warning", "C34", (*place, index), message, cure)
 
 
 def _check_restricted(tenant: Tenant, notes: Notes) -> None:

@@ -29,6 +29,9 @@ class Loaded:
     catalog: Catalog | None
     findings: tuple[Finding, ...]
     secret_files: frozenset[str] = frozenset()  # paths that the file refers to, known once its shape is right
+    draft: Catalog | None = (
+        None  # what a policy keeps from being used, so that it can be explained; never in force
+    )
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -69,7 +72,9 @@ def load(
     if strict:
         findings = tuple(replace(f, severity="error") if f.severity == "warning" else f for f in findings)
     loaded = Loaded(catalog, findings, _secret_files(fields))
-    return replace(loaded, catalog=None) if loaded.errors else loaded
+    if not loaded.errors:
+        return loaded
+    return replace(loaded, catalog=None, draft=catalog if loaded.exit_code == 1 else None)
 
 
 def _secret_files(fields: FileFields) -> frozenset[str]:

@@ -72,6 +72,60 @@ def test_a_tenant_without_a_policy_is_told_to_be_unrestricted() -> None:
     assert [f.message for f in _found(WHOLE, "C40")] == ["'client-b' has no policy and is unrestricted."]
 
 
+def test_a_policy_without_rules_restricts_nothing_and_is_told_so() -> None:
+    told = _found(changed("eu-only: {countries: [EEA]}", "eu-only: {}"), "C40")
+
+    assert [finding.line for finding in told] == [22, 26]
+    assert "its policy 'eu-only' has no rules" in told[0].message
+
+
+def test_a_preference_that_the_policy_overrules_is_a_warning() -> None:
+    outcome = loaded(changed("countries: [EEA]", "countries: [EU]"))
+    told = [finding for finding in outcome.findings if finding.severity == "warning"]
+
+    assert [(finding.rule, finding.line) for finding in told] == [("C34", 25)]
+    assert "prefers 'vllm', which can never answer it: vllm processes data in NO" in told[0].message
+    assert outcome.exit_code == 0
+
+
+def test_a_model_without_a_way_is_told_with_every_reason() -> None:
+    text = changed("policy: eu-only", "policy: eu-only\n    degraded: false").replace("[EEA]", "[BE]")
+    told = [error.message for error in loaded(text).errors if "'assistant'" in error.message]
+
+    assert len(told) == 1
+    for reason in (
+        "gpu processes data in FR",
+        "vllm processes data in NO",
+        "client-a denies hub",
+        "degraded answers",
+    ):
+        assert reason in told[0]
+
+
+@pytest.mark.parametrize(
+    ("defaults", "rule", "words"),
+    [
+        ("policy: eu-onyl", "C20", ("'eu-onyl'", "eu-only")),
+        ("models: {allow: [asistant]}", "C20", ("'asistant'", "assistant")),
+        ("backends: {deny: [hubb]}", "C20", ("'hubb'", "hub")),
+        ("backends: {prefer: [spare]}", "C26", ("`defaults` prefers 'spare'", "Add a target")),
+        ("backends: {deny: [spare]}", "C27", ("`defaults` denies 'spare'", "`deny`")),
+    ],
+)
+def test_defaults_are_checked_even_where_no_tenant_takes_them(
+    defaults: str, rule: str, words: tuple[str, ...]
+) -> None:
+    own = "    policy: eu-only\n    models: {allow: [assistant]}\n    backends: {prefer: [], deny: []}\n"
+    text = changed("  client-b:\n", f"  client-b:\n{own}")
+    text = text.replace("tenants:\n", f"defaults: {{{defaults}}}\ntenants:\n", 1)
+    text = text.replace("backends:\n", "backends:\n  spare: {kind: builtin}\n", 1)
+    errors = loaded(text).errors
+
+    assert [(error.rule, error.line) for error in errors] == [(rule, 22)]
+    for word in words:
+        assert word in str(errors[0])
+
+
 def test_an_unset_secret_switches_its_backend_off_with_a_warning() -> None:
     outcome = loaded(WHOLE, environment={})
 
