@@ -24,6 +24,7 @@ from passerelle.http.protocol import BoundedProtocol
 from passerelle.http.services import Reloaded
 from passerelle.parts import Parts, open_parts
 from passerelle.settings import Settings
+from passerelle.stores.folder import short_path
 
 _log = structlog.get_logger(__name__)
 
@@ -138,9 +139,11 @@ def _listen(host: str, port: int) -> Generator[socket.socket, None, None]:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=2048, reuse_port=False)
     except OSError as error:
+        # Its number may be a failed look-up's, which the system has no words for; after the words comes the address.
+        said = (error.strerror or "it cannot be said why").partition(" (while")[0]
         raise CannotRun(
-            f"{host}:{port} cannot be listened on: {os.strerror(error.errno or 0).lower()}.",
-            "Stop what uses it, or choose another port with --port.",
+            f"{host}:{port} cannot be listened on: {said.lower()}.",
+            "Stop what uses it, or choose another address with --host and --port.",
         ) from error
     with listener:
         yield listener
@@ -150,11 +153,14 @@ def _listen(host: str, port: int) -> Generator[socket.socket, None, None]:
 def _listen_privately(path: Path) -> Generator[socket.socket, None, None]:
     path.unlink(missing_ok=True)  # left behind by a killed process; the folder's lock says that it is ours
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        address, handle = short_path(path)
         before = os.umask(0o177)
         try:
-            listener.bind(str(path))
+            listener.bind(address)
         finally:
             os.umask(before)
+            if handle is not None:
+                os.close(handle)
         listener.listen(64)
         yield listener
     path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote
 
 import psycopg
 import pytest
@@ -244,6 +245,19 @@ def test_a_long_path_works_through_a_short_private_folder(tmp_path: Path) -> Non
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert processes_of(data) == []
     folder.rmdir()  # its sockets are gone
+
+
+@pytest.mark.parametrize("name", ["c++ a%41&b#c=é?", 'one, "two"'], ids=["address", "list"])
+def test_a_path_with_any_marks_works(tmp_path: Path, name: str) -> None:
+    data = tmp_path / name
+    with embedded(data) as address, using(data) as user:
+        assert user.address == address
+        assert select_one(address)
+        assert processes_of(data) != []
+        folder = Path(unquote(address.partition("?host=")[2]))
+    assert processes_of(data) == []
+    if folder.parent != data:
+        folder.rmdir()
 
 
 def test_a_short_folder_of_somebody_else_is_not_trusted(

@@ -14,6 +14,8 @@ from urllib.error import HTTPError
 import orjson
 import pytest
 
+from passerelle.stores.embedded import EmbeddedPostgres
+from passerelle.tenancy.keys import mint
 from tests.e2e.service import Service, of_folder, run, started
 
 _CONFIG = """\
@@ -213,6 +215,19 @@ def test_an_edit_is_live_and_a_bad_one_keeps_the_last_good(config: Path, tmp_pat
         assert _call(service, "/health")[1]["configuration"] == first
 
 
+def test_sighup_reads_the_configuration_again(service: Service) -> None:
+    admin = (service.data / "admin.key").read_text().strip()
+
+    def applied() -> float:
+        text = _call(service, "/metrics", key=admin)[1].decode()
+        found = re.search(r"^passerelle_\w*reloads_total\{\w+=\"applied\"\} (\S+)$", text, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    before = applied()
+    service.process.send_signal(signal.SIGHUP)
+    _until(lambda: applied() == before + 1)
+
+
 def test_a_key_lives_from_its_making_to_its_revocation(service: Service) -> None:
     shown = _new_key(service, "--tenant", "acme", "--name", "tests")
     key, key_id = shown["key"], shown["card"]["id"]
@@ -265,6 +280,67 @@ def test_every_role_may_do_what_is_its_own_and_no_more(service: Service) -> None
         assert got == expected[1:], (method, path)
     for method, path, body, expected in ways:
         assert _call(service, path, key=admin, method=method, body=body)[0] == expected[0], (method, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/admin/keys", {"tenant": "acme", "name": "a\0b"}, 400),
+        ("POST", "/admin/keys", {"tenant": "acme", "name": "\x1b[2Jx\nkey_forged"}, 400),
+        ("POST", "/admin/keys", {"tenant": "a\0"}, 404),
+        ("POST", "/admin/keys/a%00b/rotate", {}, 404),
+        ("DELETE", "/admin/keys/a%00b", None, 404),
+        ("GET", "/admin/keys?tenant=a%00", None, 200),
+    ],
+)
+def test_text_that_no_database_or_terminal_should_see_is_no_failure(
+    service: Service, method: str, path: str, body: Any, status: int
+) -> None:
+    admin = (service.data / "admin.key").read_text().strip()
+
+    assert _call(service, path, key=admin, method=method, body=body)[0] == status
+
+
+def test_a_stopped_database_is_told_as_an_outage_and_known_keys_go_on(config: Path, tmp_path: Path) -> None:
+    embedded = EmbeddedPostgres(tmp_path / "elsewhere")
+    known = "tmMQ9xV2cR7pLw4KzHs8dYbE"
+    extra = {
+        "DATABASE_URL": embedded.start(),
+        "API_KEYS": f"acme:{known}",
+        "PASSERELLE_KEY_REFRESH_SECONDS": "0.1",
+    }
+    try:
+        with started(config, tmp_path / "d", "--demo", extra=extra) as service:
+            service.await_text("Try it")
+            admin = (service.data / "admin.key").read_text().strip()
+            embedded.close()
+            _until(lambda: _call(service, "/health")[1]["degraded"] == ["database"])
+            assert _call(service, "/v1/models", key=known)[0] == 200
+            assert _call(service, "/v1/models", key="garbage")[0] == 401
+            assert _call(service, "/v1/models", key=mint())[0] == 503
+            for method, body in (("GET", None), ("POST", {"tenant": "acme"})):
+                status, told = _call(service, "/admin/keys", key=admin, method=method, body=body)
+                assert (status, told["error"]["code"]) == (503, "keys_unavailable")
+            ordered = service.order("keys", "list")
+            assert ordered.returncode == 2
+            assert ordered.stderr == "passerelle: The database of keys does not answer.\n"
+
+            embedded.start()
+            _until(lambda: _call(service, "/health")[1]["degraded"] == [])
+            assert _call(service, "/admin/keys", key=admin)[0] == 200
+            assert service.stop() == 0
+            assert "Traceback" not in service.output.read_text()
+    finally:
+        embedded.close()
+
+
+def test_a_name_that_is_no_address_is_refused_in_one_line(config: Path, tmp_path: Path) -> None:
+    done = run("serve", "--host", "::nowhere", "--config", str(config), "--data", str(tmp_path / "d"))
+
+    assert done.returncode == 2
+    assert "cannot be listened on: " in done.stderr
+    assert "unknown error" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_tenant_admin_lists_only_its_own_tenants_keys(service: Service) -> None:

@@ -52,7 +52,7 @@ async def _kept(parts: Parts, file: Path, *, tenant: str | None, role: Role, nam
 
 
 def _read(file: Path) -> str | None:
-    return file.read_text(encoding="ascii").strip() if file.exists() else None
+    return file.read_text(encoding="ascii", errors="replace").strip() if file.exists() else None
 
 
 def welcome(keys: FirstKeys, *, address: str, catalog: Catalog) -> None:

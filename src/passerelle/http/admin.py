@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from passerelle.domain.caller import Caller, Role
 from passerelle.domain.errors import BadRequest, Forbidden, NotFound
@@ -21,12 +22,19 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _printable(text: str) -> str:
+    """A name is shown on the operator's terminal, where other characters are commands."""
+    if not text.isprintable():
+        raise PydanticCustomError("printable", "Input should have printable characters only")
+    return text
+
+
 class KeyWanted(_Body):
     """A key to make. An `admin` key belongs to no tenant, every other to one."""
 
     tenant: str | None = None
     role: Role = Role.MEMBER
-    name: str = Field(default="", max_length=200)
+    name: Annotated[str, AfterValidator(_printable)] = Field(default="", max_length=200)
     days: int | None = Field(
         default=None, ge=1, le=3650, description="Valid for this long; without it, until revoked."
     )
@@ -38,7 +46,11 @@ class Rotation(_Body):
     overlap_hours: float = Field(default=24, ge=0, le=24 * 90)
 
 
-class KeyCard(BaseModel):
+class _Card(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class KeyCard(_Card):
     """What may be known of a key. The key itself is shown once, when it is made."""
 
     id: str
@@ -65,7 +77,7 @@ class KeyCards(BaseModel):
     keys: list[KeyCard]
 
 
-class FindingCard(BaseModel):
+class FindingCard(_Card):
     """One thing found in the configuration."""
 
     severity: str
@@ -106,7 +118,9 @@ async def list_keys(
     """The keys of a tenant, or of all."""
     if caller.role is not Role.ADMIN:
         tenant = caller.tenant
-    return KeyCards(keys=[_card(info) for info in await services_of(request).key_store.list_keys(tenant)])
+    return KeyCards(
+        keys=[KeyCard.model_validate(info) for info in await services_of(request).key_store.list_keys(tenant)]
+    )
 
 
 @router.post("/keys/{key_id}/rotate", dependencies=[Depends(TENANT_ADMIN)], status_code=201)
@@ -137,17 +151,7 @@ async def revoke_key(
 async def reload(request: Request) -> ReloadReport:
     """Read `providers.yaml` again now; a file with errors leaves the one before in force."""
     reloaded = await services_of(request).reload()
-    cards = [
-        FindingCard(
-            severity=finding.severity,
-            rule=finding.rule,
-            message=finding.message,
-            cure=finding.cure,
-            file=finding.file,
-            line=finding.line,
-        )
-        for finding in reloaded.findings
-    ]
+    cards = [FindingCard.model_validate(finding) for finding in reloaded.findings]
     return ReloadReport(applied=reloaded.applied, version=reloaded.version, findings=cards)
 
 
@@ -184,18 +188,4 @@ async def _own(key_id: str, caller: Caller, services: Services) -> KeyInfo:
 
 
 def _shown(minted: MintedKey) -> KeyShown:
-    return KeyShown(key=minted.text, card=_card(minted.info))
-
-
-def _card(info: KeyInfo) -> KeyCard:
-    return KeyCard(
-        id=info.id,
-        tenant=info.tenant,
-        role=info.role,
-        name=info.name,
-        hint=info.hint,
-        created_at=info.created_at,
-        expires_at=info.expires_at,
-        revoked_at=info.revoked_at,
-        rotated_to=info.rotated_to,
-    )
+    return KeyShown(key=minted.text, card=KeyCard.model_validate(minted.info))

@@ -102,7 +102,8 @@ class Database:
                     await connection.run_sync(_upgrade)
         except (DBAPIError, *Outage) as error:
             raise CannotRun(
-                f"The database cannot be used: {_said(error)}", "Check DATABASE_URL and that PostgreSQL runs."
+                f"The database cannot be used: {_said(error)}.",
+                "Check DATABASE_URL and that PostgreSQL runs.",
             ) from error
 
     async def aclose(self) -> None:
@@ -172,4 +173,4 @@ def _said(error: BaseException) -> str:
     """The driver's own words without the statement and its values."""
     original = getattr(error, "orig", None) or error
     lines = str(original).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
+    return lines[0][:300].rstrip(".")

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from passerelle.domain.errors import CannotRun
 from passerelle.stores.folder import sync_folder, write_private
@@ -38,6 +39,7 @@ _LONGEST_LOG = 10 * 1_048_576
 _LONGEST_ADDRESS = 100  # bytes; the kernel takes 107
 _NO_PROCESS = 2**31 - 1  # above every possible process id
 _SOCKET = ".s.PGSQL.5432"
+_LIST_MARKS = frozenset(',"')
 _OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -113,7 +115,9 @@ class EmbeddedPostgres:
             password = self._password()
         self._watcher = threading.Thread(target=self._watch, name="embedded-postgres", daemon=True)
         self._watcher.start()
-        return f"postgresql+psycopg://passerelle:{password}@/postgres?host={server.folder}"
+        return (
+            f"postgresql+psycopg://passerelle:{password}@/postgres?host={quote(os.fsencode(server.folder))}"
+        )
 
     @contextlib.contextmanager
     def _gate(self) -> Iterator[None]:
@@ -312,8 +316,8 @@ def _read_server(cluster: Path) -> _Server | None:
 
 
 def _fits(folder: Path) -> bool:
-    """May a socket in this folder have an address?"""
-    return len(os.fsencode(folder / _SOCKET)) <= _LONGEST_ADDRESS
+    """May a socket in this folder have an address? PostgreSQL's server and its clients read lists of folders."""
+    return len(os.fsencode(folder / _SOCKET)) <= _LONGEST_ADDRESS and not _LIST_MARKS & set(str(folder))
 
 
 def _answers(folder: Path) -> bool:

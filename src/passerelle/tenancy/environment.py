@@ -12,10 +12,11 @@ _SHORTEST, _FEWEST_DISTINCT = 24, 10
 _CURE = "Make one with: openssl rand -hex 24"
 
 # Pieces of keys that stand in documents everywhere, so that a copied example never opens a door.
+# Long enough that hardly any random key holds one: four letters would be in one of 30,000.
 _SAMPLES = (
     "changeme", "change-me", "change_me", "replace-me", "replace_me", "replaceme", "example", "placeholder",
     "password", "your-", "your_", "yourapikey", "yourkey", "my-secret", "my_secret", "secret-key", "secret_key",
-    "secretkey", "sk-1234", "qwertyuiop", "dummy", "xxxx",
+    "secretkey", "sk-1234", "qwertyuiop", "dummy", "xxxxxx",
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from passerelle.domain.caller import Caller
-from passerelle.domain.errors import KeysUnavailable
+from passerelle.domain.errors import KeysUnavailable, Unavailable
 from passerelle.stores.database import within
 from passerelle.tenancy import keys
 from passerelle.tenancy.store import KeyInfo, KeyStore
@@ -31,7 +31,7 @@ _REFRESH_SECONDS = 10.0
 # A change is dated before it can be seen: each question reaches back further than any transaction lasts.
 _OVERLAP = timedelta(seconds=30)
 # Whatever keeps keys from being read is an outage to the ring.
-_UNREADABLE = (SQLAlchemyError, OSError)
+_UNREADABLE = (Unavailable, SQLAlchemyError, OSError)
 
 
 class KeyRing:
@@ -69,8 +69,11 @@ class KeyRing:
         return self.find(secret)
 
     async def refresh(self) -> None:
-        """Learn what changed since the last time. Raises what the database raises, and TimeoutError."""
-        await within(_REFRESH_SECONDS, self._catch_up())
+        """Learn what changed since the last time. Raises Unavailable, or what else the database raises."""
+        try:
+            await within(_REFRESH_SECONDS, self._catch_up())
+        except OSError as error:
+            raise Unavailable("The database of keys does not answer.", code="keys_unavailable") from error
 
     async def run(self, seconds: float) -> None:
         """Refresh for ever; an outage of the database leaves the known keys working."""

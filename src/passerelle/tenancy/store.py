@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     RowMapping,
     Table,
     Text,
+    false,
     func,
     select,
     true,
@@ -25,8 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passerelle.domain.caller import Caller, Role
-from passerelle.domain.errors import BadRequest, NotFound
-from passerelle.stores.database import Database
+from passerelle.domain.errors import BadRequest, NotFound, Unavailable
+from passerelle.stores.database import Database, Outage
 from passerelle.tenancy import keys
 
 _TABLE = Table(
@@ -88,7 +90,10 @@ class MintedKey:
 
 
 class KeyStore:
-    """Makes, lists, rotates and revokes keys. Times are UTC and the database's own."""
+    """Makes, lists, rotates and revokes keys. Times are UTC and the database's own.
+
+    Everything raises Unavailable while the database does not answer.
+    """
 
     def __init__(self, database: Database, pepper: bytes) -> None:
         self._database = database
@@ -98,7 +103,7 @@ class KeyStore:
         self, *, tenant: str | None, role: Role, name: str = "", expires_at: datetime | None = None
     ) -> MintedKey:
         """A new key."""
-        async with self._database.begin() as connection:
+        async with self._begin() as connection:
             return await self._insert(connection, tenant=tenant, role=role, name=name, expires_at=expires_at)
 
     async def rotate(self, key_id: str, *, overlap: timedelta) -> MintedKey:
@@ -106,8 +111,8 @@ class KeyStore:
 
         Raises NotFound, and BadRequest when the key has ended or been replaced already.
         """
-        async with self._database.begin() as connection:
-            query = select(_TABLE).where(_TABLE.c.id == key_id).with_for_update()
+        async with self._begin() as connection:
+            query = select(_TABLE).where(_is(_TABLE.c.id, key_id)).with_for_update()
             row = (await connection.execute(query)).mappings().one_or_none()
             if row is None:
                 raise NotFound(f"There is no key {key_id[:100]!r}.", code="key_not_found")
@@ -130,18 +135,20 @@ class KeyStore:
     async def revoke(self, key_id: str) -> None:
         """End a key now; ending one twice changes nothing."""
         values = {"revoked_at": func.clock_timestamp(), "changed_at": func.clock_timestamp()}
-        statement = update(_TABLE).where(_TABLE.c.id == key_id, _TABLE.c.revoked_at.is_(None)).values(values)
-        async with self._database.begin() as connection:
+        statement = (
+            update(_TABLE).where(_is(_TABLE.c.id, key_id), _TABLE.c.revoked_at.is_(None)).values(values)
+        )
+        async with self._begin() as connection:
             await connection.execute(statement)
 
     async def get(self, key_id: str) -> KeyInfo | None:
         """The key of that id."""
-        return await self._one(_TABLE.c.id == key_id)
+        return await self._one(_is(_TABLE.c.id, key_id))
 
     async def list_keys(self, tenant: str | None = None) -> Sequence[KeyInfo]:
         """The keys of a tenant, or all of them; newest first."""
-        wanted = true() if tenant is None else _TABLE.c.tenant == tenant
-        async with self._database.begin() as connection:
+        wanted = true() if tenant is None else _is(_TABLE.c.tenant, tenant)
+        async with self._begin() as connection:
             return await _select(connection, wanted)
 
     async def find(self, digest: bytes) -> KeyInfo | None:
@@ -151,12 +158,20 @@ class KeyStore:
     async def changed_since(self, moment: datetime | None) -> Changes:
         """The keys made or changed since a moment; for None, those in use."""
         changed = _TABLE.c.changed_at >= moment if moment is not None else _in_use()
-        async with self._database.begin() as connection:
+        async with self._begin() as connection:
             asked_at: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
             return Changes(await _select(connection, changed), asked_at)
 
+    @asynccontextmanager
+    async def _begin(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._database.begin() as connection:
+                yield connection
+        except Outage as error:
+            raise Unavailable("The database of keys does not answer.", code="keys_unavailable") from error
+
     async def _one(self, wanted: ColumnElement[bool]) -> KeyInfo | None:
-        async with self._database.begin() as connection:
+        async with self._begin() as connection:
             found = await _select(connection, wanted)
         return found[0] if found else None
 
@@ -188,6 +203,11 @@ class KeyStore:
 async def _select(connection: AsyncConnection, wanted: ColumnElement[bool]) -> list[KeyInfo]:
     query = select(_TABLE).where(wanted).order_by(_TABLE.c.created_at.desc(), _TABLE.c.id.desc())
     return [_info(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _is(column: Column[str], value: str) -> ColumnElement[bool]:
+    """No text in PostgreSQL holds a NUL, and a question with one is an error."""
+    return column == value if "\0" not in value else false()
 
 
 def _in_use() -> ColumnElement[bool]:

@@ -80,9 +80,9 @@ class Upstream:
         # Opened at the first call: it needs the running loop, which does not exist when parts are built.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=None, connect=self._connect),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect),
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("Accept-Encoding",),
+            skip_auto_headers=("Accept", "Accept-Encoding"),
             trust_env=False,
             read_bufsize=65_536,
         )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from passerelle.domain.caller import Caller, Role
-from passerelle.domain.errors import BadRequest, NotFound
+from passerelle.domain.errors import BadRequest, NotFound, Unavailable
 from passerelle.stores.database import Database
 from passerelle.tenancy import keys
+from passerelle.tenancy.ring import KeyRing
 from passerelle.tenancy.store import KeyStore, MintedKey
 
 _PEPPER = b"p" * 32
@@ -137,6 +139,37 @@ async def test_a_key_that_is_not_there_is_not_found(store: KeyStore) -> None:
     await store.revoke("key_0")
     assert await store.get("key_0") is None
     assert await store.find(b"x" * 32) is None
+
+
+async def test_no_key_has_an_id_or_a_tenant_that_the_database_cannot_hold(store: KeyStore) -> None:
+    await member(store)
+
+    assert await store.get("key_\0") is None
+    assert await store.list_keys("acme\0") == []
+    await store.revoke("key_\0")
+    with pytest.raises(NotFound):
+        await store.rotate("key_\0", overlap=_DAY)
+
+
+async def test_a_database_that_is_not_there_can_be_tried_again_later(tmp_path: Path) -> None:
+    database = Database(f"postgresql://passerelle:hunter2@/nothing?host={tmp_path}")
+    away = KeyStore(database, _PEPPER)
+    tries = [
+        lambda: member(away),
+        lambda: away.rotate("key_0", overlap=_DAY),
+        lambda: away.revoke("key_0"),
+        lambda: away.get("key_0"),
+        away.list_keys,
+        lambda: away.changed_since(None),
+        KeyRing(away, _PEPPER, environment={}).refresh,
+    ]
+    try:
+        for work in tries:
+            with pytest.raises(Unavailable, match="does not answer") as refused:
+                await work()  # type: ignore[operator]
+            assert "hunter2" not in str(refused.value)
+    finally:
+        await database.aclose()
 
 
 async def test_a_revoked_key_keeps_the_moment_it_was_first_revoked(store: KeyStore) -> None:
