@@ -35,6 +35,7 @@ schema: install ## write the JSON Schema of providers.yaml again
 	$(BIN)/passerelle schema > docs/providers.schema.json
 
 bench: install ## CPU per request beside LiteLLM's proxy, see benchmarks/README.md
+	$(BIN)/python -m benchmarks prepare litellm
 	$(BIN)/python -m benchmarks run
 
 install: .venv/.synced

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from passerelle.domain.caller import Caller, Role
-from passerelle.domain.errors import BadRequest, Forbidden, NotFound
+from passerelle.domain.errors import BadRequest, Forbidden, NotFound, Unavailable
 from passerelle.http.access import ADMIN, TENANT_ADMIN
 from passerelle.http.services import Services, services_of
 from passerelle.tenancy.store import KeyInfo, MintedKey
@@ -107,8 +108,7 @@ async def create_key(
     minted = await services.key_store.create(
         tenant=tenant, role=wanted.role, name=wanted.name, expires_at=expires
     )
-    await services.key_ring.refresh()
-    return _shown(minted)
+    return await _shown(minted, services)
 
 
 @router.get("/keys", dependencies=[Depends(TENANT_ADMIN)])
@@ -131,8 +131,7 @@ async def rotate_key(
     services = services_of(request)
     await _own(key_id, caller, services)
     minted = await services.key_store.rotate(key_id, overlap=timedelta(hours=rotation.overlap_hours))
-    await services.key_ring.refresh()
-    return _shown(minted)
+    return await _shown(minted, services)
 
 
 @router.delete("/keys/{key_id}", dependencies=[Depends(TENANT_ADMIN)], status_code=204)
@@ -187,5 +186,8 @@ async def _own(key_id: str, caller: Caller, services: Services) -> KeyInfo:
     return info
 
 
-def _shown(minted: MintedKey) -> KeyShown:
+async def _shown(minted: MintedKey, services: Services) -> KeyShown:
+    """A new key, which is shown whatever happens: it exists now, and nobody can ask for it a second time."""
+    with contextlib.suppress(Unavailable):  # then the ring looks it up when it is first used
+        await services.key_ring.refresh()
     return KeyShown(key=minted.text, card=KeyCard.model_validate(minted.info))
