@@ -29,9 +29,7 @@ class Loaded:
     catalog: Catalog | None
     findings: tuple[Finding, ...]
     secret_files: frozenset[str] = frozenset()  # paths that the file refers to, known once its shape is right
-    draft: Catalog | None = (
-        None  # what a policy keeps from being used, so that it can be explained; never in force
-    )
+    draft: Catalog | None = None  # what R rules refuse: it can be explained, and is never in force
 
     @property
     def errors(self) -> tuple[Finding, ...]:

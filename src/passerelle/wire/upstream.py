@@ -80,7 +80,7 @@ class Upstream:
         # Opened at the first call: it needs the running loop, which does not exist when parts are built.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect),
+            timeout=aiohttp.ClientTimeout(total=None, connect=self._connect),  # resolving the name included
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("Accept", "Accept-Encoding"),
             trust_env=False,
