@@ -4,6 +4,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(if $(shell $(p) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo yes),$(p))))
 UV := .tools/bin/uv
 BIN := .venv/bin
+ENGINES := .engines/venv
 
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
@@ -12,7 +13,7 @@ unexport VIRTUAL_ENV
 PASSERELLE_PORT ?= 8080
 export PASSERELLE_PORT
 
-.PHONY: run test check format install bench schema clean
+.PHONY: run test test-engines check format install bench schema clean
 
 run: install ## the service on 127.0.0.1:8080, nothing else to install
 	@exec $(BIN)/passerelle serve --demo
@@ -23,6 +24,9 @@ test: install ## everything that must hold: style, types, layers, tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+test-engines: install $(ENGINES)/.synced ## through the gateway to a server nobody here wrote
+	$(BIN)/pytest -n 0 tests/engines
 
 check: install ## the shipped configuration
 	$(BIN)/passerelle check
@@ -42,7 +46,15 @@ install: .venv/.synced
 
 .venv/.synced: uv.lock pyproject.toml | $(UV)
 	@echo "Installing the locked packages into .venv ..."
-	@$(UV) sync --locked --quiet --python "$$(command -v $(PYTHON))"
+	@$(UV) sync --locked --all-extras --quiet --python "$$(command -v $(PYTHON))"
+	@touch $@
+
+# Apart from ours: it needs other versions, and a gigabyte. pip, because uv does not read where pip was told to look.
+$(ENGINES)/.synced: tests/engines/requirements.txt tests/engines/torch.txt | $(UV)
+	@echo "Installing the servers that tests drive into .engines (a gigabyte or more) ..."
+	@$(UV) venv --quiet --clear --seed --python "$$(command -v $(PYTHON))" $(ENGINES)
+	@$(ENGINES)/bin/python -m pip install -qq --disable-pip-version-check --only-binary :all: --require-hashes --no-deps -r tests/engines/requirements.txt
+	@$(ENGINES)/bin/python -m pip install -qq --disable-pip-version-check --only-binary :all: -r tests/engines/torch.txt
 	@touch $@
 
 # With the standard library's venv, or with pip alone where ensurepip is missing.
@@ -60,4 +72,4 @@ $(UV): tools/uv.txt
 	@touch $@
 
 clean: ## forget everything installed; data stays
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .tools .engines .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

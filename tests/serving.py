@@ -20,6 +20,7 @@ from passerelle.domain.catalog import Catalog
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.gateway.record import Record
+from passerelle.gateway.scout import Scout
 from passerelle.http.build import build_app, hot_routes
 from passerelle.http.front import Front
 from passerelle.http.inference import Scope, Send
@@ -52,6 +53,7 @@ class Served:
     editions: Editions
     environment: Mapping[str, str]
     models: Path
+    scout: Scout
     records: list[Record] = field(default_factory=list)
     key: str = KEY
 
@@ -115,6 +117,7 @@ async def serving(
     editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec))
     records: list[Record] = []
     gateway = Gateway(editions, sinks=[records.append], draw=random.Random(7).random)
+    scout = Scout(editions, every=3600)
     services = Services(
         gateway=gateway,
         editions=editions,
@@ -123,6 +126,7 @@ async def serving(
         key_store=None,  # type: ignore[arg-type]
         limits=limits or Limits(),
         reload=_no_reload,
+        scout=scout,
         metrics=lambda: b"",
         ready=lambda: True,
         degraded=list,
@@ -136,7 +140,7 @@ async def serving(
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup(sockets=[listener])
     try:
-        yield Served(f"http://127.0.0.1:{port}", port, editions, environment, models, records)
+        yield Served(f"http://127.0.0.1:{port}", port, editions, environment, models, scout, records)
     finally:
         for accepting in server.servers:
             accepting.close()

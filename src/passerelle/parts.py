@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from time import monotonic
 
 import structlog
 
@@ -16,9 +17,11 @@ from passerelle.backends.registry import kinds
 from passerelle.domain.caller import Caller
 from passerelle.domain.catalog import Catalog
 from passerelle.domain.errors import ConfigurationRefused, Finding
+from passerelle.gateway.accounts import Accounts
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.gateway.meter import meter, tell
+from passerelle.gateway.scout import Scout
 from passerelle.http.intake import Limits
 from passerelle.http.services import Reloaded, Services
 from passerelle.routing.live import Live, read_text
@@ -74,6 +77,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
     What is quick to fail comes first: the file, then the folder, then the database.
     """
+    # Read by huggingface_hub when it is imported: else it asks the Hub what kind of shell it is run from.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     catalog = load_catalog(settings)
     environment_keys = _environment_keys(settings, catalog)
     folder = DataFolder(settings.data)
@@ -90,8 +95,16 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         registry = kinds(folder.models)
         editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec))
         stack.push_async_callback(editions.aclose)
-        gateway = Gateway(editions, sinks=[meter(metrics), tell], draw=random.SystemRandom().random)
+        accounts = Accounts(monotonic, told=metrics.accounts_resting.set)
+        gateway = Gateway(
+            editions,
+            sinks=[meter(metrics), tell],
+            draw=random.SystemRandom().random,
+            accounts=accounts,
+        )
+        scout = Scout(editions, every=settings.survey_seconds)
         live = _live(settings, catalog, editions, metrics)
+        live.on_swap.append(lambda _: scout.changed())
         state = {"ready": True}
         services = Services(
             gateway=gateway,
@@ -101,12 +114,14 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             key_store=store,
             limits=Limits(body=settings.max_body),
             reload=functools.partial(_reload, live),
+            scout=scout,
             metrics=metrics.exposition,
             ready=lambda: state["ready"],
             degraded=lambda: _degraded(ring, live),
         )
         await _background(stack, ring.run(settings.key_refresh_seconds))
         await _background(stack, live.watch(_WATCH_SECONDS))
+        await _background(stack, scout.run())
         yield Parts(services, folder, live, state)
 
 

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     key_refresh_seconds: float = Field(
         default=3.0, gt=0, description="How soon a key made elsewhere is known here."
     )
+    survey_seconds: float = Field(
+        default=300.0, gt=0, description="How often backends are asked about themselves."
+    )
     database_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "PASSERELLE_DATABASE_URL")
     )

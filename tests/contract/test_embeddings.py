@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI
 
-from tests.contract.engines import ROWS, SECRETS, Row
+from tests.contract.engines import EMBEDDERS, ROWS, SECRETS, Row
 from tests.serving import KEY, Served, serving
 
-_ABLE = [row for row in ROWS if "embeddings" not in row.cannot]
+_ABLE = [row for row in ROWS if "embeddings" not in row.cannot] + EMBEDDERS
 
 
 @pytest.fixture(params=_ABLE, ids=lambda row: row.name)
@@ -25,6 +25,7 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Row, Any
 async def served(engine: tuple[Row, Any]) -> AsyncIterator[Served]:
     row, fake = engine
     async with serving(row.configuration(fake, task="embed"), environment=SECRETS) as served:
+        await row.known(served)
         yield served
 
 
@@ -66,9 +67,11 @@ async def test_base64_is_given_where_it_was_asked_for(served: Served) -> None:
     assert len(struct.unpack(f"<{len(raw) // 4}f", raw)) == 8
 
 
-async def test_a_chat_model_does_not_embed_and_says_so(engine: tuple[Row, Any]) -> None:
+async def test_a_model_for_something_else_does_not_embed_and_says_so(engine: tuple[Row, Any]) -> None:
     row, fake = engine
-    async with serving(row.configuration(fake), environment=SECRETS) as served, served.client() as http:
+    other = "rerank" if "chat" in row.cannot else "chat"
+    configuration = row.configuration(fake, task=other)
+    async with serving(configuration, environment=SECRETS) as served, served.client() as http:
         async with http.post("/v1/embeddings", json={"model": "assistant", "input": "un"}) as reply:
             payload = await reply.json()
 

@@ -20,6 +20,7 @@ from tests.fakes.script import (
     Silent,
     Status,
     Truncate,
+    Wait,
     bad_gateway,
     invalid_utf8,
     oversized,
@@ -53,6 +54,7 @@ async def alone(row: Row, engine: Any) -> AsyncIterator[Served]:
     configuration = row.configuration(engine)
     configuration["tenants"]["acme"] = {"attempts": 1}
     async with serving(configuration, environment=SECRETS) as served:
+        await row.known(served)
         yield served
 
 
@@ -64,6 +66,7 @@ async def paired(row: Row, engine: Any, spare: OpenAiLike) -> AsyncIterator[Serv
         {"backend": "spare", "model": spare.model, "rank": 2}
     )
     async with serving(configuration, environment=SECRETS) as served:
+        await row.known(served)
         yield served
 
 
@@ -164,9 +167,12 @@ async def test_a_failure_after_the_first_content_is_told_and_nothing_is_glued_on
     paired: Served, engine: Any, spare: OpenAiLike, touches: list[Any]
 ) -> None:
     engine.answer = "un deux trois quatre cinq six sept huit"
-    engine.always(*touches)
+    read = asyncio.Event()  # else all may arrive at once: a failure seen before anything was sent is mended
+    engine.always(Wait(read, before=3), *touches)
     async with paired.client() as http, http.post(_PATH, json={**_BODY, "stream": True}) as reply:
-        text = (await reply.read()).decode()
+        text = (await reply.content.readany()).decode()
+        read.set()
+        text += (await reply.read()).decode()
 
     assert reply.status == 200
     assert "un" in text
@@ -237,12 +243,10 @@ async def test_each_time_limit_is_named_in_its_error(
 ) -> None:
     configuration = row.configuration(engine, timeouts=limits)
     engine.always(*touches)
-    async with (
-        serving(configuration, environment=SECRETS) as served,
-        served.client() as http,
-        http.post(_PATH, json={**_BODY, "stream": stream}) as reply,
-    ):
-        payload = await reply.json()
+    async with serving(configuration, environment=SECRETS) as served, served.client() as http:
+        await row.known(served)
+        async with http.post(_PATH, json={**_BODY, "stream": stream}) as reply:
+            payload = await reply.json()
 
     assert reply.status == 504
     assert payload["error"]["code"] == code
@@ -259,16 +263,13 @@ async def test_each_time_limit_is_named_in_its_error(
 async def test_silence_after_the_first_content_ends_the_stream_with_a_named_error(
     row: Row, engine: Any, limits: dict[str, Any], code: str
 ) -> None:
-    from tests.fakes.script import Wait
-
     engine.answer = "un deux trois quatre"
     engine.always(Wait(asyncio.Event(), before=3))
-    async with (
-        serving(row.configuration(engine, timeouts=limits), environment=SECRETS) as served,
-        served.client() as http,
-        http.post(_PATH, json={**_BODY, "stream": True}) as reply,
-    ):
-        text = (await reply.read()).decode()
+    configuration = row.configuration(engine, timeouts=limits)
+    async with serving(configuration, environment=SECRETS) as served, served.client() as http:
+        await row.known(served)
+        async with http.post(_PATH, json={**_BODY, "stream": True}) as reply:
+            text = (await reply.read()).decode()
 
     assert reply.status == 200
     assert orjson.loads(text.strip().rpartition("data: ")[2])["error"]["code"] == code

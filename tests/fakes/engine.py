@@ -244,6 +244,7 @@ class Engine:
         line.write_head(reply, length=length)
         for index, frame in enumerate(frames):
             if cut and cut.after <= index:
+                await body.flush_before(plan, index)
                 break
             if reply.stream or index:
                 await body.flush_before(plan, index)

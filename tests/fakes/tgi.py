@@ -210,17 +210,23 @@ class TgiFake(Engine):
         fail = self._failure(inputs, parameters, plan, stream=stream)
         said = self._say(request, plan, inputs, parameters=parameters)
         prefix = inputs if parameters.get("return_full_text") else ""
+        top_n = parameters.get("top_n_tokens") or 0
         if not stream:
             if fail:
                 return shapes.error(fail.kind, fail.message)
             prefill = bool(parameters.get("decoder_input_details"))
             wanted = bool(parameters.get("details")) or prefill
-            details = shapes.details(said, inputs, prefill=prefill) if wanted else None
+            best_of = parameters.get("best_of") or 1
+            details = (
+                shapes.details(said, inputs, prefill=prefill, top_n=top_n, best_of=best_of)
+                if wanted
+                else None
+            )
             body = {"generated_text": prefix + said.text, "details": details}
             times = shapes.headers(said, inputs, queue_time=self.launch.queue_time)
             return json_reply([body] if listed else body, 200, times)
         empty = event(shapes.token_event(1, ""))
-        tokens = shapes.token_events(said, prefix, details=bool(parameters.get("details")))
+        tokens = shapes.token_events(said, prefix, details=bool(parameters.get("details")), top_n=top_n)
         events = Stream(
             content=tuple(map(event, tokens)),
             role=empty,

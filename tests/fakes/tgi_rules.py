@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -183,6 +184,11 @@ def validate(inputs: str, parameters: Mapping[str, Any], flags: Launch, *, strea
     schema = grammar["value"] if grammar and grammar["type"] != "regex" else None
     if grammar and grammar["type"] == "json_schema" and isinstance(schema, dict):
         schema = schema.get("schema")
+    if isinstance(schema, str):
+        try:
+            schema = json.loads(schema)
+        except ValueError as error:
+            raise Refusal(f"Input validation error: grammar is not valid: {error}") from error
     if isinstance(schema, dict) and "properties" not in schema:
         raise Refusal("Input validation error: grammar is not valid: Grammar must have a 'properties' field")
 

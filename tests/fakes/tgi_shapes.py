@@ -134,13 +134,25 @@ def token_event(index: int, piece: str, *, special: bool = False) -> Json:
     return {"index": index, "token": token(piece, special=special), "generated_text": None, "details": None}
 
 
-def token_events(said: Said, prefix: str, *, details: bool) -> Iterable[Json]:
-    """All events of `/generate_stream`; the last one has the whole text."""
-    pieces = [*said.pieces, "</s>"] if said.finish == "end" else list(said.pieces)
-    for index, piece in enumerate(pieces, 1):
-        special = said.finish == "end" and index == len(pieces)
+def top_tokens(piece: str, most: int) -> list[Json]:
+    """The likeliest tokens in the place of one that was generated, which comes first."""
+    others = [{**token(f"{piece}~{rank}"), "logprob": -1.0 - rank} for rank in range(1, most)]
+    return [token(piece), *others]
+
+
+def _generated(said: Said) -> list[tuple[str, bool]]:
+    """What was generated, each with whether it is special: an end of sequence is, and is in no text."""
+    return [(piece, False) for piece in said.pieces] + ([("</s>", True)] if said.finish == "end" else [])
+
+
+def token_events(said: Said, prefix: str, *, details: bool, top_n: int = 0) -> Iterable[Json]:
+    """All events of `/generate_stream`; the last one has the whole text. Empty lists are left out."""
+    generated = _generated(said)
+    for index, (piece, special) in enumerate(generated, 1):
         event = token_event(index, piece, special=special)
-        if index == len(pieces):
+        if top_n:
+            event["top_tokens"] = top_tokens(piece, top_n)
+        if index == len(generated):
             ended = {
                 "finish_reason": NATIVE_FINISH[said.finish],
                 "generated_tokens": said.completion_tokens,
@@ -151,16 +163,24 @@ def token_events(said: Said, prefix: str, *, details: bool) -> Iterable[Json]:
         yield event
 
 
-def details(said: Said, inputs: str, *, prefill: bool) -> Json:
-    """The details of `/generate`; `prefill` lists the prompt's tokens too."""
+def details(said: Said, inputs: str, *, prefill: bool, top_n: int = 0, best_of: int = 1) -> Json:
+    """The details of `/generate`; `prefill` lists the prompt's tokens too, the one that begins it first.
+
+    The sequences beside the best one all say `moindre`.
+    """
     seen = [{"id": token_id(word), "text": word, "logprob": -0.5} for word in words(inputs)]
-    return {
+    tokens = [token(piece, special=special) for piece, special in _generated(said)]
+    sequence = {
         "finish_reason": NATIVE_FINISH[said.finish],
         "generated_tokens": said.completion_tokens,
         "seed": None,
-        "prefill": seen if prefill else [],
-        "tokens": [token(piece) for piece in said.pieces],
+        "prefill": [{"id": 1, "text": "<s>", "logprob": None}, *seen] if prefill else [],
+        "tokens": tokens,
     }
+    worse = {**sequence, "generated_text": "moindre", "generated_tokens": 1, "tokens": [token("moindre")]}
+    whole = {**sequence, "best_of_sequences": [worse] * (best_of - 1)} if best_of > 1 else sequence
+    tops = [top_tokens(piece, top_n) for piece, _ in _generated(said)] if top_n else []
+    return {**whole, "top_tokens": tops} if tops else whole
 
 
 def simple_tokens(inputs: str) -> list[Json]:

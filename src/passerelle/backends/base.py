@@ -1,12 +1,14 @@
-"""What a backend is: something that starts an answer in OpenAI's wire format and can be closed."""
+"""What a backend is: something that starts an answer in OpenAI's wire format, tells of itself and can be closed."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 from passerelle.domain.ask import Ask, Usage
 from passerelle.domain.catalog import Target
+from passerelle.domain.facts import Survey
 
 
 class Stream(Protocol):
@@ -42,12 +44,21 @@ class Reply:
 class Backend(Protocol):
     """A configured instance of a kind."""
 
-    async def start(self, ask: Ask, target: Target) -> Reply:
+    async def start(self, ask: Ask, target: Target, wait: float = 0.0) -> Reply:
         """Send one request to one target; a stream is returned once its head is there.
 
         Raises UpstreamFailed. A cancelled call has hung up on the engine when it returns; how long to wait is
-        the caller's to say.
+        the caller's to say. `wait` is how many seconds an engine that sleeps may take to wake: at 0 such
+        an engine is woken, not waited for, and the failure says that it is waking.
         """
+        ...
+
+    async def survey(self, models: Collection[str]) -> Survey:
+        """What the backend says of itself and of these model ids now. Never raises for what it finds."""
+        ...
+
+    async def resume(self) -> None:
+        """Start a backend that somebody paused. Raises CannotRun where there is nothing to resume."""
         ...
 
     async def aclose(self) -> None:

@@ -1,7 +1,7 @@
 """Kind `openai`: any server that speaks OpenAI's API (OpenAI itself, Ollama, llama.cpp, LM Studio, ...).
 
 Everything the caller sent goes on as it is; only the model's name is ours, and a stream is always asked for its
-usage.
+usage. Servers that differ are rows of `dialects.py`.
 """
 
 from __future__ import annotations
@@ -9,25 +9,68 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
+from passerelle.backends.base import Reply
+from passerelle.backends.dialects import SERVERS, Server
 from passerelle.backends.http_backend import Dialect, HttpBackend, Sent
 from passerelle.config.fields import UrlOptions
-from passerelle.domain.ask import Ask, Route, Task
+from passerelle.domain.ask import Ask, Capability, Route, Task
 from passerelle.domain.catalog import BackendSpec, Target
+from passerelle.domain.errors import UpstreamFailed
 from passerelle.wire.base64 import from_base64, to_base64
 from passerelle.wire.upstream import Upstream
 
 
 class OpenAIOptions(UrlOptions):
-    """Options of kind `openai`."""
+    """Options of kind `openai`. `dialect` names the server, where it is one that differs from OpenAI's API."""
 
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.CHAT, Task.EMBED})
 
     kind: Literal["openai"]
+    dialect: Literal["openai", "sglang", "transformers"] = Field(
+        default="openai",
+        description="Which server it is, where it differs from OpenAI: sglang, or transformers (transformers serve).",
+    )
+
+    def able(self) -> frozenset[Task]:
+        """`transformers serve` has no route for embeddings."""
+        return self.tasks - {Task.EMBED} if self.dialect == "transformers" else self.tasks
+
+    def lacking(self) -> frozenset[Capability]:
+        """What no model can do there."""
+        return super().lacking() | SERVERS[self.dialect].lacks
+
+
+class OpenAIBackend(HttpBackend):
+    """One server, with its own way of saying what went wrong."""
+
+    def __init__(self, server: Server, spec: BackendSpec) -> None:
+        def request_of(ask: Ask, target: Target) -> Sent:
+            return server.request(ask, request(ask, target), target)
+
+        def reply_of(ask: Ask, payload: dict[str, Any]) -> bool:
+            changed = server.reply(ask, payload)
+            return reply(ask, payload) or changed
+
+        dialect = Dialect(request_of, reply_of, server.rewrite, served_by(spec), server.probe)
+        super().__init__(dialect, open_upstream(spec))
+        self._meant = server.meant
+
+    async def start(self, ask: Ask, target: Target, wait: float = 0.0) -> Reply:
+        """See `Backend.start`."""
+        try:
+            return await super().start(ask, target, wait)
+        except UpstreamFailed as failure:
+            meant = self._meant(failure)
+            if meant is failure:
+                raise
+            raise meant from failure
 
 
 def open_backend(spec: BackendSpec) -> HttpBackend:
     """A backend of this kind, from its checked configuration."""
-    return HttpBackend(Dialect(request, reply, None, served_by(spec)), open_upstream(spec))
+    return OpenAIBackend(SERVERS[spec.options.dialect], spec)
 
 
 def open_upstream(spec: BackendSpec) -> Upstream:

@@ -1,6 +1,7 @@
 """Kind `tgi`: a Text Generation Inference container, through its Messages API (TGI 3.3, docs/openapi.json).
 
-It looks like OpenAI's API and is not quite: each difference is mended here, or refused where it cannot be.
+It looks like OpenAI's API and is not quite: each difference is mended here, or refused where it cannot be. Text
+completions that ask for more than its completions route reads go through its native API.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
-from passerelle.backends import openai
+from passerelle.backends import openai, probes
+from passerelle.backends.base import Reply
 from passerelle.backends.http_backend import Dialect, HttpBackend, Sent
+from passerelle.backends.tgi_completion import needs_native
+from passerelle.backends.tgi_native import Native
+from passerelle.backends.tgi_words import FINISH, grammar_of, unsupported
 from passerelle.config.fields import UrlOptions
 from passerelle.domain.ask import Ask, Route
 from passerelle.domain.catalog import BackendSpec, Target
-from passerelle.domain.errors import Fault, Told, UpstreamFailed
 from passerelle.wire.sse import data_of, event_of, events
 from passerelle.wire.upstream import Rewrite
-
-# An empty reason stands in the chunks of a completions stream that go on.
-_FINISH = {"stop_sequence": "stop", "eos_token": "stop", "": None}
 
 
 class TgiOptions(UrlOptions):
@@ -33,16 +34,37 @@ class TgiOptions(UrlOptions):
     )
 
 
-def open_backend(spec: BackendSpec) -> HttpBackend:
+def open_backend(spec: BackendSpec) -> TgiBackend:
     """A backend of this kind, from its checked configuration."""
-    adapters = frozenset(spec.options.adapters)
+    return TgiBackend(spec, frozenset(spec.options.adapters))
 
-    def request_of(ask: Ask, target: Target) -> Sent:
-        return request(ask, target, adapters=adapters)
 
-    return HttpBackend(
-        Dialect(request_of, reply, rewrite, openai.served_by(spec)), openai.open_upstream(spec)
-    )
+class TgiBackend(HttpBackend):
+    """One container: its OpenAI routes, and its native API for the completions those cannot give."""
+
+    def __init__(self, spec: BackendSpec, adapters: frozenset[str]) -> None:
+        def request_of(ask: Ask, target: Target) -> Sent:
+            return request(ask, target, adapters=adapters)
+
+        self._provider = openai.served_by(spec)
+        self._adapters = adapters
+        self._native = Native()
+        super().__init__(
+            Dialect(request_of, reply, rewrite, self._provider, probes.TGI), openai.open_upstream(spec)
+        )
+
+    async def start(self, ask: Ask, target: Target, wait: float = 0.0) -> Reply:
+        """See `Backend.start`."""
+        if not needs_native(ask):
+            return await super().start(ask, target, wait)
+        return await self._native.start(
+            ask, target, upstream=self._upstream, provider=self._provider, adapters=self._adapters
+        )
+
+    async def aclose(self) -> None:
+        """Close the pool, after what still runs in the background."""
+        await self._native.aclose()
+        await super().aclose()
 
 
 def request(ask: Ask, target: Target, *, adapters: frozenset[str] = frozenset()) -> Sent:
@@ -57,17 +79,17 @@ def request(ask: Ask, target: Target, *, adapters: frozenset[str] = frozenset())
     if body.get("top_p") == 1:
         del body["top_p"]  # it must lie below 1 there, and leaving it out means the same
     if body.get("n", 1) != 1:
-        raise _unsupported("n")
+        raise unsupported("n")
     if body.pop("logit_bias", None):
-        raise _unsupported("logit_bias")
+        raise unsupported("logit_bias")
     if isinstance(body.get("stop"), str):
         body["stop"] = [body["stop"]]
     response_format = body.pop("response_format", None)
     if response_format is not None:
-        grammar = _grammar(response_format)
+        grammar = grammar_of(response_format)
         if grammar is not None:
             if body.get("tools"):
-                raise _unsupported("response_format", "together with tools")
+                raise unsupported("response_format", "together with tools")
             body["response_format"] = grammar
     return Sent(sent.path, body, ignored)
 
@@ -75,30 +97,6 @@ def request(ask: Ask, target: Target, *, adapters: frozenset[str] = frozenset())
 def _drop_presence_penalty(body: dict[str, Any]) -> tuple[str, ...]:
     """TGI reads p as a repetition penalty of p + 2.0, so that even 0 ruins the answer: it never goes there."""
     return ("presence_penalty",) if body.pop("presence_penalty", 0) else ()
-
-
-def _grammar(response_format: Any) -> dict[str, Any] | None:
-    """TGI's grammar for OpenAI's `response_format`; None for plain text."""
-    kind = response_format.get("type") if isinstance(response_format, dict) else None
-    if kind == "text":
-        return None
-    if kind == "json_schema":
-        named = response_format.get("json_schema")
-        schema = named.get("schema") if isinstance(named, dict) else None
-        if schema is None and "value" in response_format:  # already in TGI's words
-            return dict(response_format)
-        # Its grammar compiler wants properties, be there none.
-        return {"type": "json_object", "value": {"type": "object", "properties": {}, **(schema or {})}}
-    if kind == "json_object" and "value" not in response_format:
-        return {"type": "json_object", "value": {"type": "object", "properties": {}}}
-    if isinstance(response_format, dict):
-        return dict(response_format)
-    raise _unsupported("response_format")
-
-
-def _unsupported(param: str, how: str = "") -> UpstreamFailed:
-    message = f"TGI does not support {param} {how}".strip() + "."
-    return UpstreamFailed(Fault.UNSUPPORTED, message, told=Told(param=param))
 
 
 def reply(ask: Ask, payload: dict[str, Any]) -> bool:
@@ -118,7 +116,7 @@ def _mend(ask: Ask, payload: dict[str, Any], *, called: bool) -> bool:
             called = True
             _mend_call(ask, call, index)
         reason = choice.get("finish_reason")
-        reason = _FINISH.get(reason, reason)
+        reason = FINISH.get(reason, reason)
         choice["finish_reason"] = "tool_calls" if called and reason == "stop" else reason
     return called
 
@@ -143,12 +141,13 @@ def rewrite(ask: Ask) -> Rewrite:
 class _Mender:
     """Gives every chunk an id and the last one a finish reason of OpenAI's; drops keep-alive comments."""
 
-    __slots__ = ("_ask", "_called", "_ended", "_given")
+    __slots__ = ("_ask", "_called", "_ended", "_given", "_used")
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._called = False
         self._ended = False
+        self._used: dict[str, int] = {}
         prefix = b"cmpl" if ask.route is Route.COMPLETIONS else b"chatcmpl"
         self._given = b'"id":"%b-%b"' % (prefix, ask.request_id.encode())
 
@@ -170,6 +169,10 @@ class _Mender:
         chunk = orjson.loads(data)
         self._called = _mend(self._ask, chunk, called=self._called)
         self._ended = self._ended or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+        if chunk.get("usage") and self._ask.route is Route.COMPLETIONS:
+            # Each prompt of the stream ends with its own; the last one that is read counts for all.
+            chunk["usage"] = {name: count + self._used.get(name, 0) for name, count in chunk["usage"].items()}
+            self._used = chunk["usage"]
         return event_of(orjson.dumps(chunk))
 
     def _end(self) -> bytes:

@@ -8,6 +8,9 @@ import click
 
 from passerelle import __version__
 from passerelle.cli.configuration import check, explain_verb, schema
+from passerelle.cli.diff import diff_verb
+from passerelle.cli.doctor import doctor
+from passerelle.cli.import_litellm import import_litellm_verb
 from passerelle.cli.keys import keys
 from passerelle.cli.reload import reload
 from passerelle.cli.serve import serve_verb
@@ -23,7 +26,17 @@ def passerelle() -> None:
     """
 
 
-for _verb in (serve_verb, check, explain_verb, schema, keys, reload):
+for _verb in (
+    serve_verb,
+    check,
+    diff_verb,
+    doctor,
+    explain_verb,
+    import_litellm_verb,
+    keys,
+    reload,
+    schema,
+):
     passerelle.add_command(_verb)
 
 

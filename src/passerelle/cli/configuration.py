@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from urllib.parse import urlencode
 
 import click
 import orjson
 
 from passerelle.backends.registry import kinds
+from passerelle.cli.operator import order
 from passerelle.cli.options import as_json, with_settings
 from passerelle.domain.ask import Capability, Needs
 from passerelle.domain.errors import ConfigurationRefused
@@ -57,10 +59,19 @@ def check(settings: Settings, strict: bool, json_: bool) -> None:
     type=click.Choice([c.value for c in Capability]),
     help="What the request would need.",
 )
+@click.option("--live", is_flag=True, help="Ask the running service, which knows what backends have said.")
 @as_json
 @with_settings
-def explain_verb(settings: Settings, tenant: str, model: str, needs: tuple[str, ...], json_: bool) -> None:
-    """Every target in order, and the reason each other one was left out; calls nothing."""
+def explain_verb(
+    settings: Settings, tenant: str, model: str, needs: tuple[str, ...], live: bool, json_: bool
+) -> None:
+    """Every target in order, and the reason each other one was left out; calls no backend."""
+    if live:
+        query = urlencode([("tenant", tenant), ("model", model), *(("needs", need) for need in needs)])
+        report = order(settings, "GET", f"/admin/explain?{query}")
+        shown = orjson.dumps(report["plan"], option=orjson.OPT_INDENT_2) if json_ else report["text"]
+        click.echo(shown)
+        sys.exit(0 if report["plan"]["targets"] else 1)
     loaded = load_file(settings, read_text(settings.config))
     catalog = loaded.catalog or loaded.draft
     if catalog is None:

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from passerelle.config.cost import CostWords, cost_field
 from passerelle.config.countries import check_country
 from passerelle.domain.ask import Capability, Task
 from passerelle.domain.catalog import Location, Party, TimeLimits
@@ -138,6 +139,10 @@ class BackendOptions(Strict):
     retention_days: int | None = Field(
         default=None, ge=0, description="How long the party keeps what it is sent."
     )
+    cost: CostWords | None = cost_field(
+        "What it costs: a price, or `auto` for the provider's own list.",
+        {"per_hour": 0.76, "currency": "EUR"},
+    )
 
     def where(self) -> Location:
         """Where this backend processes data and who runs it."""
@@ -154,6 +159,34 @@ class BackendOptions(Strict):
     def secrets(self) -> dict[str, str]:
         """Field name to secret reference, for every secret that is set."""
         return {}
+
+    def lacking(self) -> frozenset[Capability]:
+        """What no model can do at this backend, unless a target of the file says that it can."""
+        return self.lacks
+
+    def choice(self) -> str | None:
+        """`cheapest` or `fastest` where a router's provider is chosen by us for each tenant."""
+        return None
+
+    def hosts(self) -> tuple[Party, ...]:
+        """Every provider that such a choice might fall on, with what is known of it."""
+        return ()
+
+    def able(self) -> frozenset[Task]:
+        """The tasks that a backend with these options can do."""
+        return self.tasks
+
+    def payer(self) -> str | None:
+        """The organisation that pays for what this backend is asked, where one is named."""
+        return None
+
+    def billable(self) -> bool:
+        """Whether a tenant's own organisation may pay for what this backend is asked."""
+        return False
+
+    def wake(self) -> tuple[float, bool]:
+        """Seconds an engine that sleeps may take to wake (0: it never sleeps), and whether that is always waited."""
+        return 0.0, False
 
     def contradiction(self, values: Mapping[str, str]) -> str | None:
         """Why these secret values cannot belong to these options, without quoting them; None when they can."""

@@ -12,19 +12,32 @@ class Task(StrEnum):
 
     CHAT = "chat"
     EMBED = "embed"
+    RERANK = "rerank"
+    CLASSIFY = "classify"
 
 
 class Route(StrEnum):
-    """Which OpenAI wire a request speaks; each belongs to one task."""
+    """Which wire a request speaks: OpenAI's, or the one most servers share; each belongs to one task."""
 
     CHAT = "chat/completions"
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
+    CLASSIFY = "classify"
 
     @property
     def task(self) -> Task:
         """The task a model must have to answer on this route."""
-        return Task.EMBED if self is Route.EMBEDDINGS else Task.CHAT
+        return _TASKS[self]
+
+
+_TASKS = {
+    Route.CHAT: Task.CHAT,
+    Route.COMPLETIONS: Task.CHAT,
+    Route.EMBEDDINGS: Task.EMBED,
+    Route.RERANK: Task.RERANK,
+    Route.CLASSIFY: Task.CLASSIFY,
+}
 
 
 class Capability(StrEnum):
@@ -60,6 +73,7 @@ class Ask:
     request_id: str
     needs: Needs
     arrived: float  # time.monotonic() when its first byte was read
+    patience: float | None = None  # seconds after which the caller stops waiting, where it says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +82,6 @@ class Usage:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cached_tokens: int = 0
+    cached_tokens: int = 0  # of the prompt, read from the engine's cache
+    cache_write_tokens: int = 0  # of the prompt, written to it at a price of its own (Anthropic)
     reasoning_tokens: int = 0

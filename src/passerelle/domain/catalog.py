@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from passerelle.domain.ask import Capability, Task
+from passerelle.domain.prices import Stated
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,39 @@ class BackendSpec:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # field name to value
     off: str | None = None
     parties: tuple[Party, ...] = ()  # every party that sees what is sent; all must be permitted
+    choice: str | None = (
+        None  # "cheapest" or "fastest": which of a router's providers is taken, for each tenant
+    )
+    hosts: tuple[Party, ...] = ()  # of such a backend: every provider it might choose, last of the parties
+    payer: str | None = None  # the organisation that pays, where one is named
+    billable: bool = False  # a tenant's own organisation may pay instead
+    wake: float = 0.0  # seconds an engine that sleeps may take to wake; 0: it never sleeps
+    patient: bool = False  # waited for while it wakes, even where another target is left
+    cost: Stated | None = None  # what its targets cost that have no cost of their own; None = not said
+
+    def parties_of(self, target: Target) -> tuple[Party, ...]:
+        """Every party that sees what is sent to this target.
+
+        Where a provider is to be chosen and none is yet, the last of them is somebody of whom nothing is known,
+        whatever is stated of the backend.
+        """
+        if target.host is not None:
+            return (*self.parties[:-1], target.host)
+        if self.choice is not None and self.parties:
+            return (*self.parties[:-1], Party(self.parties[-1].name))
+        return self.parties
+
+    def place_of(self, target: Target) -> Location:
+        """Where the last of them processes it."""
+        if target.host is not None:
+            return target.host.location
+        return self.location if self.choice is None else Location()
+
+    def account_of(self, target: Target) -> tuple[object, ...]:
+        """Who pays for this target: equal for targets whose credits run out together."""
+        if not self.secrets:
+            return (self.name,)
+        return (self.kind, *sorted(self.secrets.items()), target.bill_to or self.payer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +103,11 @@ class Target:
     weight: int = 1  # share of the load among equal ranks
     degraded: bool = False
     lacks: frozenset[Capability] = frozenset()
+    offers: frozenset[Capability] = frozenset()  # stated by the operator, whatever the engine says
     context: int | None = None  # tokens, None = unknown
+    host: Party | None = None  # the provider of a router that is asked for by name
+    bill_to: str | None = None  # who pays, where the tenant has an account of its own
+    cost: Stated | None = None  # stated of it alone, before what is stated of its backend
 
     @property
     def name(self) -> str:
@@ -110,6 +148,7 @@ class Tenant:
     deny: frozenset[str] = frozenset()
     degraded: bool = False  # may answers come from a target marked degraded?
     attempts: int = 3  # most tries one request may make over all its targets
+    bill_to: str | None = None  # its own organisation on the Hub, which pays for its Inference Providers
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,5 +160,6 @@ class Catalog:
     models: Mapping[str, Model]
     tenants: Mapping[str, Tenant]
     operator: str = ""
+    currency: str = "EUR"  # of the operator's reports, ISO 4217
     source: str = "providers.yaml"
     warnings: tuple[str, ...] = field(default=())

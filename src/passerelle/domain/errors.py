@@ -131,8 +131,11 @@ class Fault(StrEnum):
     BROKEN = "broken"  # the connection or the reply broke off, or is not the protocol
     CREDENTIALS = "credentials"  # 401 or 403: our token is at fault, never the caller's key
     CREDITS = "credits"  # 402
+    PLACE = "place"  # it processes data in another country than the configuration says
     RATE_LIMITED = "rate_limited"  # 429
     OVERLOADED = "overloaded"  # 503, 529, "overloaded" inside a 200
+    WAKING = "waking"  # scaled to zero, and now being started
+    PAUSED = "paused"  # somebody stopped it; no request starts it
     MODEL = "model"  # the backend does not serve this model
     UNSUPPORTED = "unsupported"  # this kind cannot do what was asked; another may
     REQUEST = "request"  # 400, 413, 422: the engine refuses what the caller asked
@@ -143,7 +146,15 @@ class Fault(StrEnum):
 FINAL_FAULTS = frozenset({Fault.REQUEST})
 # Nothing is known to be wrong for good: the same target may be tried again after a pause.
 PASSING_FAULTS = frozenset(
-    {Fault.CONNECT, Fault.TIMEOUT_CONNECT, Fault.BROKEN, Fault.RATE_LIMITED, Fault.OVERLOADED, Fault.SERVER}
+    {
+        Fault.CONNECT,
+        Fault.TIMEOUT_CONNECT,
+        Fault.BROKEN,
+        Fault.RATE_LIMITED,
+        Fault.OVERLOADED,
+        Fault.SERVER,
+        Fault.WAKING,
+    }
 )
 
 

@@ -94,10 +94,14 @@ class Answer:
             return
         self._closed = True
         stream = self._started.reply.stream
-        if stream is not None:
-            stream.close()
-        self.settle(Outcome.HUNG_UP)
-        self._leave()
+        try:
+            if stream is not None:
+                stream.close()
+        finally:
+            try:
+                self.settle(Outcome.HUNG_UP)
+            finally:
+                self._leave()
 
 
 def _facts(started: Started, attempts: int) -> list[tuple[bytes, bytes]]:
@@ -109,7 +113,7 @@ def _facts(started: Started, attempts: int) -> list[tuple[bytes, bytes]]:
         (b"x-passerelle-model", _header(target.model)),
         (b"x-passerelle-cache", b"bypass"),
         (b"x-passerelle-attempts", b"%d" % attempts),
-        (b"x-passerelle-country", _header(spec.location.country or "unknown")),
+        (b"x-passerelle-country", _header(spec.place_of(target).country or "unknown")),
     ]
     if target.degraded:
         facts.append((b"x-passerelle-degraded", b"true"))

@@ -12,11 +12,13 @@ from passerelle.backends.base import Reply, Stream
 from passerelle.domain.ask import Ask
 from passerelle.domain.catalog import BackendSpec, Target, Tenant
 from passerelle.domain.errors import Fault, PolicyRefused, UpstreamFailed
+from passerelle.gateway.accounts import Accounts
+from passerelle.gateway.affinity import Flight
 from passerelle.gateway.bill import Bill
 from passerelle.gateway.edition import Edition
 from passerelle.gateway.record import Attempt
 from passerelle.gateway.relay import Relay
-from passerelle.gateway.tries import Tries
+from passerelle.gateway.tries import Next, Tries
 from passerelle.policy.judge import judge
 
 _log = structlog.get_logger(__name__)
@@ -61,8 +63,18 @@ _SLOW = {
 }
 
 
-async def start(ask: Ask, tries: Tries, *, edition: Edition, tenant: Tenant, bill: Bill) -> Started:
-    """The first answer that begins. Raises the UpstreamFailed most worth telling when none does."""
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What tries of all requests have in common: who has no credits, and what is in flight."""
+
+    accounts: Accounts
+    flight: Flight
+
+
+async def start(
+    ask: Ask, tries: Tries, *, edition: Edition, tenant: Tenant, bill: Bill, watch: Watch
+) -> Started:
+    """The first answer that begins, in flight on its target. Raises the failure most worth telling if none does."""
     loop = asyncio.get_running_loop()
     opened = loop.time()
     while (turn := tries.next()) is not None:
@@ -71,17 +83,30 @@ async def start(ask: Ask, tries: Tries, *, edition: Edition, tenant: Tenant, bil
         target = turn.target
         spec = edition.catalog.backends[target.backend]
         # The plan has asked already. Asked again because nothing else stands between a tenant's data and a party.
-        if judge(tenant.policy, spec.parties) is not None:
+        if judge(tenant.policy, spec.parties_of(target)) is not None:
+            continue
+        account = spec.account_of(target)
+        if watch.accounts.rests(account):
+            tries.failed(turn, UpstreamFailed(Fault.CREDITS, "The account has no credits left."))
             continue
         began = loop.time()
+        watch.flight.begin(target)
         try:
-            started = await _start_one(
-                ask, target, spec=spec, edition=edition, deadline=opened + spec.limits.total
-            )
+            started = await _start_one(ask, turn, spec=spec, edition=edition, opened=opened)
         except UpstreamFailed as failure:
+            watch.flight.end(target)
             bill.attempts.append(_attempt(target, spec, loop.time() - began, fault=failure.fault))
-            tries.failed(target, failure)
+            if failure.fault is Fault.CREDITS:
+                watch.accounts.refused(account, backend=spec.name)
+            else:
+                watch.accounts.unsure(account)
+            tries.failed(turn, failure, patient=spec.patient)
+        except BaseException:
+            watch.flight.end(target)
+            watch.accounts.unsure(account)
+            raise
         else:
+            watch.accounts.answered(account)
             bill.attempts.append(_attempt(target, spec, loop.time() - began, reply=started.reply))
             bill.usage = started.reply.usage
             return started
@@ -101,21 +126,25 @@ def _attempt(
     reply: Reply | None = None,
 ) -> Attempt:
     provider, upstream_id = (reply.provider, reply.upstream_id) if reply else (None, None)
-    return Attempt(target.backend, target.model, spec.location.country, seconds, fault, provider, upstream_id)
+    country = spec.place_of(target).country
+    return Attempt(target.backend, target.model, country, seconds, fault, provider, upstream_id)
 
 
-async def _start_one(
-    ask: Ask, target: Target, *, spec: BackendSpec, edition: Edition, deadline: float
-) -> Started:
+async def _start_one(ask: Ask, turn: Next, *, spec: BackendSpec, edition: Edition, opened: float) -> Started:
+    target = turn.target
     backend = edition.backend(target.backend)
+    now = asyncio.get_running_loop().time()
+    # A caller that says how long it waits for a reply is not answered later than that; a stream may then go on.
+    deadline = opened + min(spec.limits.total, ask.patience or spec.limits.total)
+    wait = min(spec.wake, max(0.0, deadline - now)) if turn.waking else 0.0
     try:
         if not ask.stream:
             async with within(Fault.TIMEOUT_TOTAL, deadline):
-                return Started(target, spec, await backend.start(ask, target), None, b"")
-        first = asyncio.get_running_loop().time() + spec.limits.first_content
+                return Started(target, spec, await backend.start(ask, target, wait), None, b"")
+        first = now + wait + spec.limits.first_content
         fault = Fault.TIMEOUT_FIRST_CONTENT if first <= deadline else Fault.TIMEOUT_TOTAL
         async with within(fault, min(first, deadline)):
-            reply = await backend.start(ask, target)
+            reply = await backend.start(ask, target, wait)
             if reply.stream is None:
                 raise UpstreamFailed(
                     Fault.BROKEN, "The backend gave a whole answer where a stream was asked for."

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import monotonic
 
 from passerelle.domain.ask import Ask
 from passerelle.domain.caller import Caller
-from passerelle.domain.catalog import Catalog, Tenant
+from passerelle.domain.catalog import Catalog, Target, Tenant
 from passerelle.domain.errors import Forbidden, PasserelleError, UpstreamFailed
 from passerelle.gateway import attempts
+from passerelle.gateway.accounts import Accounts
+from passerelle.gateway.affinity import Flight, chances
 from passerelle.gateway.answer import Answer
 from passerelle.gateway.bill import Bill
-from passerelle.gateway.edition import Editions
+from passerelle.gateway.edition import Edition, Editions
 from passerelle.gateway.record import Outcome, Sink
 from passerelle.gateway.tries import Tries
-from passerelle.routing.plan import find_model, refuse_empty
+from passerelle.routing.plan import Plan, find_model, refuse_empty
 
 
 class Gateway:
     """Answers asks of callers on the current edition of the configuration."""
 
-    def __init__(self, editions: Editions, *, sinks: Sequence[Sink], draw: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        editions: Editions,
+        *,
+        sinks: Sequence[Sink],
+        draw: Callable[[], float],
+        accounts: Accounts | None = None,
+    ) -> None:
         self._editions = editions
         self._sinks = sinks
         self._draw = draw
+        self._watch = attempts.Watch(accounts or Accounts(monotonic), Flight())
 
     async def ask(self, caller: Caller, ask: Ask) -> Answer:
         """An answer that has begun; its holder closes it.
@@ -39,14 +50,33 @@ class Gateway:
             model = find_model(catalog, tenant, ask.model, ask.route.task)
             plan = edition.plan(tenant, model, ask.needs)
             refuse_empty(plan, tenant)
-            tries = Tries(plan.drawn(tenant.prefer, self._draw), most=tenant.attempts, draw=self._draw)
-            started = await attempts.start(ask, tries, edition=edition, tenant=tenant, bill=bill)
-            return Answer(ask, started, bill=bill, leave=lambda: self._editions.leave(edition))
+            tries = Tries(self._order(plan, tenant, ask), most=tenant.attempts, draw=self._draw)
+            started = await attempts.start(
+                ask, tries, edition=edition, tenant=tenant, bill=bill, watch=self._watch
+            )
+            try:
+                return Answer(ask, started, bill=bill, leave=lambda: self._leave(edition, started.target))
+            except BaseException:
+                self._watch.flight.end(started.target)
+                raise
         except BaseException as error:
-            if bill is not None:
-                bill.settle(*_outcome(error))
-            self._editions.leave(edition)
+            try:
+                if bill is not None:
+                    bill.settle(*_outcome(error))
+            finally:
+                self._editions.leave(edition)
             raise
+
+    def _order(self, plan: Plan, tenant: Tenant, ask: Ask) -> tuple[Target, ...]:
+        if len(plan.targets) < 2:
+            return plan.drawn(tenant.prefer, lambda _: 0.0)
+        return plan.drawn(tenant.prefer, chances(tenant.name, ask, self._draw), self._watch.flight.crowded)
+
+    def _leave(self, edition: Edition, target: Target) -> None:
+        try:
+            self._watch.flight.end(target)
+        finally:
+            self._editions.leave(edition)
 
 
 def tenant_of(caller: Caller, catalog: Catalog) -> Tenant:

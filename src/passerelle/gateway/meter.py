@@ -30,6 +30,8 @@ def meter(metrics: Metrics) -> Sink:
         if record.usage is not None:
             tokens(record.tenant, model, "prompt").inc(record.usage.prompt_tokens)
             tokens(record.tenant, model, "completion").inc(record.usage.completion_tokens)
+            if record.usage.cached_tokens:
+                tokens(record.tenant, model, "cached").inc(record.usage.cached_tokens)
 
     return count
 

@@ -14,10 +14,11 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds; an engine that asks for 
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The next try: a target, and how many seconds to wait before it."""
+    """The next try: a target, how many seconds to wait before it, and whether it is known to be waking."""
 
     target: Target
     pause: float
+    waking: bool = False
 
 
 class Tries:
@@ -40,13 +41,24 @@ class Tries:
         self._left -= 1
         return self._queue.popleft()
 
-    def failed(self, target: Target, failure: UpstreamFailed) -> None:
-        """Learn from a failure: nothing else is tried after a final one."""
+    def failed(self, turn: Next, failure: UpstreamFailed, *, patient: bool = False) -> None:
+        """Learn from a failure: nothing else is tried after a final one.
+
+        A target that is waking is tried once more when all others have failed, or, where one is to be `patient`,
+        next: then it is waited for. Having looked whether it is awake is not counted as a try.
+        """
+        target = turn.target
         self.failures.append(failure)
         if failure.final:
             self._queue.clear()
             return
         asked = failure.told.retry_after or 0.0
+        if failure.fault is Fault.WAKING:
+            if not turn.waking:
+                self._left += 1
+                again = Next(target, 0.0, waking=True)
+                (self._queue.appendleft if patient else self._queue.append)(again)
+            return
         if not failure.passing or asked > _LONGEST_PAUSE:
             return
         times = self._again[target] = self._again.get(target, 0) + 1
@@ -64,6 +76,7 @@ _ORDER = (
     Fault.REQUEST,
     Fault.RATE_LIMITED,
     Fault.OVERLOADED,
+    Fault.WAKING,
     Fault.CONNECT,
     Fault.TIMEOUT_CONNECT,
     Fault.SERVER,
@@ -71,6 +84,8 @@ _ORDER = (
     Fault.TIMEOUT_FIRST_CONTENT,
     Fault.TIMEOUT_BETWEEN_CHUNKS,
     Fault.TIMEOUT_TOTAL,
+    Fault.PAUSED,
+    Fault.PLACE,
     Fault.CREDITS,
     Fault.CREDENTIALS,
     Fault.MODEL,

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from passerelle import __version__
 from passerelle.domain.ask import Route
 from passerelle.domain.errors import BadRequest, MethodNotAllowed, NotFound, PasserelleError
-from passerelle.http import admin, contract, docs, health, metrics, models
+from passerelle.http import admin, backends, contract, docs, health, metrics, models
 from passerelle.http.access import MEMBER, PUBLIC, check_every_route, every_route, policy_of
 from passerelle.http.front import App, Front
 from passerelle.http.inference import Inference
@@ -29,6 +29,8 @@ _HOT: dict[str, tuple[Route, Callable[..., Any], type]] = {
     "/v1/chat": (Route.CHAT, contract.chat, contract.ChatReply),
     "/v1/completions": (Route.COMPLETIONS, contract.completions, contract.CompletionReply),
     "/v1/embeddings": (Route.EMBEDDINGS, contract.embeddings, contract.EmbeddingReply),
+    "/v1/rerank": (Route.RERANK, contract.rerank, contract.RerankReply),
+    "/v1/classify": (Route.CLASSIFY, contract.classify, contract.ClassifyReply),
 }
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
@@ -52,7 +54,7 @@ def build_app(services: Services) -> Front:
     hot = hot_routes(services)
     for path, (_, description, reply) in _HOT.items():
         _add_hot(app, path, description=description, reply=reply, endpoint=hot[path])
-    for router in (models.router, health.router, metrics.router, admin.router, docs.router):
+    for router in (models.router, health.router, metrics.router, admin.router, backends.router, docs.router):
         app.include_router(router)
     _shape_errors(app)
     check_every_route(app)

@@ -1,6 +1,7 @@
 """The contract of the inference routes for the OpenAPI document. These models describe; they never run.
 
-Bodies are OpenAI's: fields that are not named here go on to the engine as they are.
+Bodies are OpenAI's where OpenAI has the route: fields that are not named here go on to the engine as they are.
+Rankings have the shape that Cohere, Jina and vLLM share, classifications vLLM's.
 """
 
 from __future__ import annotations
@@ -79,6 +80,35 @@ class EmbeddingRequest(_Open):
     dimensions: int | None = Field(default=None, ge=1)
 
 
+class RerankDocument(_Open):
+    """A document as an object."""
+
+    text: str
+
+
+class RerankRequest(_Open):
+    """The rerank request that Cohere, Jina and vLLM share."""
+
+    model: str = Field(examples=["reranker"])
+    query: str = Field(min_length=1)
+    documents: list[str | RerankDocument] = Field(min_length=1)
+    top_n: int | None = Field(default=None, ge=1, description="How many results; all of them if unsaid.")
+    return_documents: bool | None = Field(default=False, description="Give each result its document's text.")
+    raw_scores: bool | None = Field(
+        default=False, description="The model's scores as they are, not mapped to 0..1."
+    )
+
+
+class ClassifyRequest(_Open):
+    """vLLM's classification request."""
+
+    model: str = Field(examples=["sentiment"])
+    input: str | list[str]
+    raw_scores: bool | None = Field(
+        default=False, description="The model's scores as they are, not as probabilities."
+    )
+
+
 class UsageBody(_Open):
     """Tokens as the engine counted them."""
 
@@ -126,6 +156,55 @@ class EmbeddingReply(_Open):
     usage: UsageBody
 
 
+class RerankResult(_Open):
+    """One document's relevance; `index` is its place in the request."""
+
+    index: int
+    relevance_score: float
+    document: RerankDocument | None = None
+
+
+class RerankReply(_Open):
+    """Documents by relevance, the most relevant first; equals in the order of the request."""
+
+    id: str
+    object: Literal["list"]
+    model: str
+    results: list[RerankResult]
+    usage: UsageBody | None = Field(default=None, description="Absent where the engine does not count.")
+
+
+class ClassScore(BaseModel):
+    """A class and its score."""
+
+    label: str
+    score: float
+
+
+class ClassifyItem(_Open):
+    """The classes of one input."""
+
+    index: int
+    label: str = Field(description="The class with the highest score.")
+    probs: list[float] = Field(
+        description="The score of every class in the model's own order, as far as its engine tells it;"
+        " otherwise in the order of `scores`."
+    )
+    num_classes: int
+    scores: list[ClassScore] = Field(description="Every class by name, the highest score first.")
+
+
+class ClassifyReply(_Open):
+    """Classifications in the order of the input."""
+
+    id: str
+    object: Literal["list"]
+    created: int
+    model: str
+    data: list[ClassifyItem]
+    usage: UsageBody | None = Field(default=None, description="Absent where the engine does not count.")
+
+
 async def chat(body: ChatRequest) -> ChatReply:  # pragma: no cover - a description, see the module
     """Answer a conversation. With `stream` the reply is a stream of chunks that ends with `[DONE]`."""
     raise AssertionError
@@ -138,4 +217,14 @@ async def completions(body: CompletionRequest) -> CompletionReply:  # pragma: no
 
 async def embeddings(body: EmbeddingRequest) -> EmbeddingReply:  # pragma: no cover
     """Embed one text or many."""
+    raise AssertionError
+
+
+async def rerank(body: RerankRequest) -> RerankReply:  # pragma: no cover
+    """Order documents by their relevance to a query."""
+    raise AssertionError
+
+
+async def classify(body: ClassifyRequest) -> ClassifyReply:  # pragma: no cover
+    """Classify one text or many by the classes a model was trained on."""
     raise AssertionError

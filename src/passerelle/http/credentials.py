@@ -12,6 +12,8 @@ from passerelle.domain.caller import Caller, Role
 from passerelle.domain.errors import BadRequest, Unauthenticated
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,128}")
+_PATIENCE = frozenset({b"x-stainless-read-timeout", b"x-stainless-timeout"})
+_SECONDS = re.compile(rb"[0-9]{1,6}(\.[0-9]{1,6})?")
 _LONGEST_SECRET = 512  # bytes; longer is no key
 
 OPERATOR = Caller(key_id="operator", tenant=None, role=Role.ADMIN, name="control socket")
@@ -40,6 +42,7 @@ class Head:
     content_type: bytes | None = None
     content_encoding: bytes | None = None
     length: int | None = None
+    patience: float | None = None  # seconds the client waits for an answer, as OpenAI's SDKs say
 
 
 def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
@@ -59,6 +62,8 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
             head.content_type = value
         elif name == b"content-length":
             head.length = int(value) if value.isdigit() and len(value) < 16 else None
+        elif name in _PATIENCE:
+            head.patience = float(value) if _SECONDS.fullmatch(value) else None
         elif name == b"content-encoding":
             head.content_encoding = value
     if request_id is not None and _REQUEST_ID.fullmatch(request_id):

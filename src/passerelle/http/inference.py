@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -62,6 +63,8 @@ class Inference:
         ask = make_ask(
             self._route, parse_object(raw), request_id=head.request_id, arrived=arrived, size=len(raw)
         )
+        if head.patience:
+            ask = replace(ask, patience=head.patience)
         with Hangup(receive) as hangup:
             answer = await self._gateway.ask(caller, ask)
             try:

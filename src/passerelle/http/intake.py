@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from passerelle.domain.ask import Ask, Capability, Needs, Route
+from passerelle.domain.ask import Ask, Capability, Needs, Route, Task
 from passerelle.domain.errors import BadRequest, ClientGone, TooLarge, UnsupportedMedia
 from passerelle.http.credentials import Head
 
@@ -156,6 +156,9 @@ _FIELDS: dict[str, tuple[_Check, str]] = {
     "logit_bias": (lambda value: type(value) in (dict, list), "an object"),
     "dimensions": (_is_count, "a whole number of at least 1"),
     "encoding_format": (lambda value: value in ("float", "base64"), "float or base64"),
+    "top_n": (_is_count, "a whole number of at least 1"),
+    "return_documents": (lambda value: type(value) is bool, "true or false"),
+    "raw_scores": (lambda value: type(value) is bool, "true or false"),
 }
 
 
@@ -184,11 +187,45 @@ def _is_texts(value: Any) -> bool:
     return kinds in ({str}, {int})
 
 
-_INPUT: dict[Route, tuple[str, _Check, str]] = {
-    Route.CHAT: ("messages", _is_messages, "a list of at least one message, each with a role and a content"),
-    Route.COMPLETIONS: ("prompt", _is_texts, "a string, a list of strings, or token ids"),
-    Route.EMBEDDINGS: ("input", _is_texts, "a string, a list of strings, or token ids"),
+def _is_text(value: Any) -> bool:
+    return type(value) is str and bool(value)
+
+
+def _is_text_or_texts(value: Any) -> bool:
+    """A string, or a list of at least one."""
+    return type(value) is str or (type(value) is list and bool(value) and set(map(type, value)) == {str})
+
+
+def _is_documents(value: Any) -> bool:
+    """A list of at least one document: a string, or an object with a `text`."""
+    return (
+        type(value) is list
+        and bool(value)
+        and all(
+            type(document) is str or (type(document) is dict and type(document.get("text")) is str)
+            for document in value
+        )
+    )
+
+
+_INPUT: dict[Route, tuple[tuple[str, _Check, str], ...]] = {
+    Route.CHAT: (
+        ("messages", _is_messages, "a list of at least one message, each with a role and a content"),
+    ),
+    Route.COMPLETIONS: (("prompt", _is_texts, "a string, a list of strings, or token ids"),),
+    Route.EMBEDDINGS: (("input", _is_texts, "a string, a list of strings, or token ids"),),
+    Route.RERANK: (
+        ("query", _is_text, "a string that is not empty"),
+        (
+            "documents",
+            _is_documents,
+            "a list of at least one document, each a string or an object with a text",
+        ),
+    ),
+    Route.CLASSIFY: (("input", _is_text_or_texts, "a string or a list of strings"),),
 }
+# Routes whose answer is whole or not at all, and what they give.
+_NOT_STREAMED = {Route.EMBEDDINGS: "Embeddings", Route.RERANK: "Rankings", Route.CLASSIFY: "Classifications"}
 
 
 def make_ask(route: Route, body: dict[str, Any], *, request_id: str, arrived: float, size: int) -> Ask:
@@ -198,9 +235,9 @@ def make_ask(route: Route, body: dict[str, Any], *, request_id: str, arrived: fl
         raise BadRequest(
             "`model` must name a model; GET /v1/models lists them.", code="missing_model", param="model"
         )
-    field, check, wanted = _INPUT[route]
-    if not check(body.get(field)):
-        raise BadRequest(f"`{field}` must be {wanted}.", code="invalid_value", param=field)
+    for field, check, wanted in _INPUT[route]:
+        if not check(body.get(field)):
+            raise BadRequest(f"`{field}` must be {wanted}.", code="invalid_value", param=field)
     for name, value in body.items():
         rule = _FIELDS.get(name)
         if rule is not None and value is not None and not rule[0](value):
@@ -209,8 +246,9 @@ def make_ask(route: Route, body: dict[str, Any], *, request_id: str, arrived: fl
             raise BadRequest(f"`{name}` is not a caller's to set.", code="unsupported_parameter", param=name)
     options = body.get("stream_options")
     stream = bool(body.get("stream"))
-    if stream and route is Route.EMBEDDINGS:
-        raise BadRequest("Embeddings are not streamed.", code="unsupported_parameter", param="stream")
+    if stream and route in _NOT_STREAMED:
+        message = f"{_NOT_STREAMED[route]} are not streamed."
+        raise BadRequest(message, code="unsupported_parameter", param="stream")
     if options is not None and not stream:
         raise BadRequest(
             "`stream_options` needs `stream` to be true.", code="invalid_value", param="stream_options"
@@ -231,6 +269,8 @@ _NO_NEEDS: dict[Route, frozenset[Capability]] = {
     Route.CHAT: frozenset(),
     Route.COMPLETIONS: frozenset({Capability.COMPLETIONS}),
     Route.EMBEDDINGS: frozenset(),
+    Route.RERANK: frozenset(),
+    Route.CLASSIFY: frozenset(),
 }
 
 
@@ -240,15 +280,15 @@ def _needs(route: Route, body: dict[str, Any], size: int) -> Needs:
     if route is Route.CHAT:
         if body.get("tools"):
             capabilities |= {Capability.TOOLS}
-        wanted = body.get("response_format")
-        if wanted and wanted.get("type") not in (None, "text"):
-            capabilities |= {Capability.STRUCTURED_OUTPUT}
         images = _holds_image(body["messages"])
         if images:
             capabilities |= {Capability.VISION}
             size = 0  # an image's bytes are not its tokens
+    wanted = body.get("response_format")
+    if route.task is Task.CHAT and wanted and wanted.get("type") not in (None, "text"):
+        capabilities |= {Capability.STRUCTURED_OUTPUT}
     output = body.get("max_completion_tokens") or body.get("max_tokens") or 0
-    return Needs(capabilities, size // 8 + output if route is not Route.EMBEDDINGS else 0)
+    return Needs(capabilities, size // 8 + output if route not in _NOT_STREAMED else 0)
 
 
 def _holds_image(messages: list[dict[str, Any]]) -> bool:

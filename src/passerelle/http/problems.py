@@ -48,11 +48,14 @@ _TIMEOUTS = {
 _OPERATOR = {
     Fault.CREDENTIALS: ("upstream_credentials", "The engine refused the gateway's own credentials."),
     Fault.CREDITS: ("upstream_credits", "The gateway's account at the engine has no credits left."),
+    Fault.PLACE: ("upstream_place", "The engine runs in another country than the gateway was told."),
     Fault.MODEL: ("upstream_model", "The engine does not serve the configured model."),
 }
 _PASSING = {
     Fault.RATE_LIMITED: ("upstream_rate_limited", "The engine is limiting the gateway's requests."),
     Fault.OVERLOADED: ("upstream_overloaded", "The engine is overloaded or still starting."),
+    Fault.WAKING: ("upstream_waking", "The engine was asleep and is being started."),
+    Fault.PAUSED: ("upstream_paused", "The engine has been paused by its operator."),
     Fault.CONNECT: ("upstream_unreachable", "The engine cannot be reached."),
     Fault.BROKEN: ("upstream_broken", "The engine's answer broke off."),
     Fault.SERVER: ("upstream_error", "The engine failed."),

@@ -10,6 +10,7 @@ from fastapi import Request
 from passerelle.domain.errors import Finding
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
+from passerelle.gateway.scout import Scout
 from passerelle.http.credentials import Keys
 from passerelle.http.intake import Limits
 from passerelle.tenancy.ring import KeyRing
@@ -37,6 +38,7 @@ class Services:
     limits: Limits
     reload: Callable[[], Awaitable[Reloaded]]
     metrics: Callable[[], bytes]
+    scout: Scout
     ready: Callable[[], bool]
     degraded: Callable[[], list[str]]
 

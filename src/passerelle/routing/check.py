@@ -15,7 +15,8 @@ from passerelle.domain.ask import Needs
 from passerelle.domain.catalog import Catalog, Policy, Tenant
 from passerelle.routing.file import FileFields
 from passerelle.routing.notes import Notes
-from passerelle.routing.plan import LeftOut, Why, make_plan
+from passerelle.routing.plan import make_plan
+from passerelle.routing.reasons import LeftOut, Why
 from passerelle.routing.source import Path
 
 
@@ -39,7 +40,7 @@ def _check_targets(catalog: Catalog, notes: Notes, kinds: Mapping[str, type[Back
             path = ("models", model.name, "targets", index)
             kind = catalog.backends[target.backend].kind
             able = sorted(name for name, options in kinds.items() if model.task in options.tasks)
-            if model.task not in kinds[kind].tasks:
+            if model.task not in catalog.backends[target.backend].options.able():
                 notes.add(
                     "error",
                     "C22",

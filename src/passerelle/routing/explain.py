@@ -9,12 +9,15 @@ from passerelle.domain.ask import Needs
 from passerelle.domain.catalog import Catalog, Party, Target, Tenant
 from passerelle.domain.errors import CannotRun, NotFound
 from passerelle.routing.notes import nearest
-from passerelle.routing.plan import LeftOut, find_model, make_plan
+from passerelle.routing.plan import Knowledge, find_model, make_plan
+from passerelle.routing.reasons import LeftOut
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A target of the plan. `share` is its part of the load among equals, from 0 to 1.
+    """A target of the plan. `share` is its part of the load among equals, from 0 to 1; 0 for one that only follows.
+
+    `choice` says by what a provider will be chosen, where it is not known yet who can be.
 
     `parties` are all who would see the request; none of them when it does not leave this process.
     """
@@ -24,6 +27,7 @@ class Step:
     country: str | None
     share: float
     parties: tuple[Party, ...]
+    choice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Explanation:
                     "order": order,
                     "backend": step.target.backend,
                     "model": step.target.model,
+                    "provider": step.target.host.name if step.target.host else None,
+                    "choice": step.choice,
                     "kind": step.kind,
                     "country": step.country,
                     "rank": step.target.rank,
@@ -82,7 +88,9 @@ class Explanation:
         bound = f"policy {self.policy}" if self.policy else "no policy: unrestricted"
         lines = [f"{self.model} for {self.tenant} ({bound}), configuration {self.version}"]
         for order, step in enumerate(self.steps, start=1):
-            share = f", {step.share:.0%} of the load" if step.share < 1 else ""
+            share = f", {step.share:.0%} of the load" if 0 < step.share < 1 else ""
+            share += f", the {step.choice} of its providers" if step.choice else ""
+            share += f", from {step.target.host.name}" if step.target.host else ""
             degraded = ", degraded" if step.target.degraded else ""
             where = step.country or ("unknown country" if step.parties else "in this process")
             others = [party for party in step.parties if party.name != step.target.backend]
@@ -95,8 +103,18 @@ class Explanation:
         return "\n".join(lines)
 
 
-def explain(catalog: Catalog, tenant_name: str, model_name: str, needs: Needs | None = None) -> Explanation:
-    """The plan of a tenant for a model. Raises CannotRun for a name that leads nowhere."""
+def explain(
+    catalog: Catalog,
+    tenant_name: str,
+    model_name: str,
+    needs: Needs | None = None,
+    *,
+    known: Knowledge | None = None,
+) -> Explanation:
+    """The plan of a tenant for a model, with what is known of the backends where they were asked.
+
+    Raises CannotRun for a name that leads nowhere.
+    """
     tenant = catalog.tenants.get(tenant_name)
     if tenant is None:
         raise CannotRun(f"There is no tenant {tenant_name!r}.", nearest(tenant_name, catalog.tenants))
@@ -104,14 +122,25 @@ def explain(catalog: Catalog, tenant_name: str, model_name: str, needs: Needs | 
         model = find_model(catalog, tenant, model_name)
     except NotFound as error:
         raise _no_model(catalog, tenant, model_name) from error
-    plan = make_plan(catalog, tenant, model, needs or Needs())
-    steps = []
+    plan = make_plan(catalog, tenant, model, needs or Needs(), known=known)
+    steps: list[Step] = []
     for target in plan.targets:
         equals = [other.weight for other in plan.targets if _tied(other, target, tenant.prefer)]
         spec = catalog.backends[target.backend]
-        steps.append(
-            Step(target, spec.kind, spec.location.country, target.weight / sum(equals), spec.parties)
-        )
+        share = target.weight / sum(equals)
+        ways = plan.ways.get(target, (target,))
+        choice = spec.choice if target not in plan.ways else None
+        steps += [
+            Step(
+                way,
+                spec.kind,
+                spec.place_of(way).country,
+                0.0 if index else share,
+                spec.parties_of(way),
+                choice,
+            )
+            for index, way in enumerate(ways)
+        ]
     policy = tenant.policy.name if tenant.policy else None
     return Explanation(tenant.name, model.name, policy, catalog.version, tuple(steps), plan.left_out)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model
 
+from passerelle.config.cost import CostWords, Currency, cost_field
 from passerelle.config.countries import check_country
 from passerelle.config.fields import BackendOptions, Country, Strict
 from passerelle.domain.ask import Capability, Task
@@ -44,12 +45,6 @@ def _country_or_region(value: str) -> str:
     return value if value in REGIONS else check_country(value)
 
 
-def _currency(value: str) -> str:
-    if not re.fullmatch("[A-Z]{3}", value):
-        raise ValueError("is not a currency; write ISO 4217's three capitals, such as EUR")
-    return value
-
-
 def _version(value: Any) -> Any:
     if type(value) is not int or value != 1:
         raise ValueError("is not one this Passerelle reads; write 1")
@@ -64,7 +59,6 @@ Name = Annotated[str, AfterValidator(_name), _text(_NAME)]
 ModelName = Annotated[str, AfterValidator(_model_name), _text(_MODEL_NAME)]
 ModelId = Annotated[str, AfterValidator(_model_id), _text(_VISIBLE)]
 Where = Annotated[str, AfterValidator(_country_or_region), _text("^([A-Z]{2}|EEA)$")]
-Currency = Annotated[str, AfterValidator(_currency), _text("^[A-Z]{3}$")]
 
 
 class OperatorFields(Strict):
@@ -93,17 +87,35 @@ class TargetFields(Strict):
         default_factory=list,
         description="What this model cannot do here; requests that need it go elsewhere.",
     )
-    context: int | None = Field(default=None, ge=1, description="The model's context length, in tokens.")
+    offers: list[Literal["tools", "structured_output", "vision", "completions"]] = Field(
+        default_factory=list,
+        description="What this model can do here, whatever the engine says of itself.",
+    )
+    context: int | None = Field(
+        default=None,
+        ge=1,
+        description="The model's context length, in tokens; without it, what the engine says.",
+    )
+    cost: CostWords | None = cost_field(
+        "What it costs here, in place of what its backend costs; hours are the backend's alone.",
+        {"input_per_million": 0.06, "output_per_million": 0.18, "currency": "USD"},
+    )
 
     def missing(self) -> frozenset[Capability]:
         """What the file says it lacks."""
         return frozenset(Capability(name) for name in self.lacks)
 
+    def offered(self) -> frozenset[Capability]:
+        """What the file says it can do."""
+        return frozenset(Capability(name) for name in self.offers)
+
 
 class ModelFields(Strict):
     """A name that clients ask for."""
 
-    task: Literal["chat", "embed"] = Field(default="chat", description="What it is asked to do.")
+    task: Literal["chat", "embed", "rerank", "classify"] = Field(
+        default="chat", description="What it is asked to do."
+    )
     targets: list[TargetFields] = Field(
         min_length=1,
         description="Where it can be asked: tried by rank, equal ranks share the load by weight.",
@@ -178,6 +190,12 @@ class TenantFields(Strict):
     backends: TenantBackends | None = Field(default=None, description="Backends it prefers and denies.")
     degraded: bool | None = Field(
         default=None, description="May targets marked degraded answer it? No, if unsaid."
+    )
+    bill_to: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$",
+        description="Its own organisation on the Hub, which pays for its Inference Providers.",
+        examples=["client-a-org"],
     )
     attempts: int | None = Field(
         default=None, ge=1, le=10, description="Most tries of one request over all its targets; 3 if unsaid."

@@ -16,7 +16,8 @@ from passerelle.domain.catalog import BackendSpec, Catalog, Model, Policy, Targe
 from passerelle.domain.errors import Finding
 from passerelle.policy.regions import expand
 from passerelle.routing.check import check
-from passerelle.routing.file import FileFields, TenantFields, file_model
+from passerelle.routing.costs import cost_of_backend, cost_of_target
+from passerelle.routing.file import FileFields, ModelFields, TenantFields, file_model
 from passerelle.routing.misfits import misfits
 from passerelle.routing.notes import Notes
 from passerelle.routing.source import Path, read_source, version_of
@@ -97,25 +98,10 @@ def _build(
         )
         for name, rule in fields.policies.items()
     }
-    models: dict[str, Model] = {}
-    for name, asked in fields.models.items():
-        targets = []
-        for index, target in enumerate(asked.targets):
-            path = ("models", name, "targets", index, "backend")
-            if notes.known(target.backend, backends, path, what="backend"):
-                lacks = target.missing() | options[target.backend].lacks
-                targets.append(
-                    Target(
-                        target.backend,
-                        target.model,
-                        rank=target.rank,
-                        weight=target.weight,
-                        degraded=target.degraded,
-                        lacks=lacks,
-                        context=target.context,
-                    )
-                )
-        models[name] = Model(name, asked.kind_of_task(), tuple(targets), asked.created)
+    models = {
+        name: Model(name, asked.kind_of_task(), _targets(name, asked, options, notes), asked.created)
+        for name, asked in fields.models.items()
+    }
     tenants = {
         name: _tenant(
             name, _Given(name, given, fields.defaults), models=models, policies=policies, notes=notes
@@ -132,7 +118,41 @@ def _build(
     )
     if notes.errors:
         return None
-    return Catalog(version, backends, models, tenants, operator=fields.operator.name, source=source)
+    return Catalog(
+        version,
+        backends,
+        models,
+        tenants,
+        operator=fields.operator.name,
+        currency=fields.operator.currency,
+        source=source,
+    )
+
+
+def _targets(
+    name: str, asked: ModelFields, options: Mapping[str, BackendOptions], notes: Notes
+) -> tuple[Target, ...]:
+    """The targets of the model of this name whose backends there are."""
+    targets = []
+    for index, target in enumerate(asked.targets):
+        path = ("models", name, "targets", index)
+        if not notes.known(target.backend, options, (*path, "backend"), what="backend"):
+            continue
+        chosen = options[target.backend]
+        targets.append(
+            Target(
+                target.backend,
+                target.model,
+                rank=target.rank,
+                weight=target.weight,
+                degraded=target.degraded,
+                lacks=target.missing() | chosen.lacking(),
+                offers=target.offered(),
+                context=target.context,
+                cost=cost_of_target(target, chosen, task=asked.kind_of_task(), path=path, notes=notes),
+            )
+        )
+    return tuple(targets)
 
 
 def _backend(name: str, options: BackendOptions, notes: Notes, environment: Mapping[str, str]) -> BackendSpec:
@@ -158,6 +178,7 @@ def _backend(name: str, options: BackendOptions, notes: Notes, environment: Mapp
             f"The backend {name!r} cannot work: {why}.",
             "Refer to another secret, or choose another kind of backend.",
         )
+    wake, patient = options.wake()
     return BackendSpec(
         name=name,
         kind=options.kind,
@@ -167,6 +188,13 @@ def _backend(name: str, options: BackendOptions, notes: Notes, environment: Mapp
         secrets=secrets,
         off=off,
         parties=options.parties(name),
+        choice=options.choice(),
+        hosts=options.hosts(),
+        payer=options.payer(),
+        billable=options.billable(),
+        wake=wake,
+        patient=patient,
+        cost=cost_of_backend(name, options, notes),
     )
 
 
@@ -213,6 +241,7 @@ def _tenant(
         deny=frozenset(given.get("backends", "deny")[0] or ()),
         degraded=bool(given.get("degraded")[0]),
         attempts=3 if attempts is None else attempts,
+        bill_to=given.get("bill_to")[0],
     )
 
 

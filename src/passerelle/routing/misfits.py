@@ -82,6 +82,9 @@ def _known_fields(
             return list(ModelFields.model_fields)
         case ("models", _, "targets", _):
             return list(TargetFields.model_fields)
+        case ("models", _, "targets", _, str(field)):
+            inner = _inner(TargetFields, field)
+            return list(inner.model_fields) if inner else []
         case ("policies", _):
             return list(PolicyFields.model_fields)
         case ("tenants", _, "models") | ("defaults", "models"):

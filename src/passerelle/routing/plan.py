@@ -1,70 +1,70 @@
 """The plan of one request: where to try, in order, and why each other target was left out. Pure.
 
 The part that does not depend on the request (allowed, permitted, switched on, able) is worked out once per
-catalog, tenant, model and set of needs, and kept with the catalog it came from; only the draw among equal
+catalog, tenant, model and set of needs, and kept with the catalog it came from; only the order among equal
 ranks is made per request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from enum import StrEnum
 from itertools import groupby
 
 from passerelle.domain.ask import Capability, Needs, Task
 from passerelle.domain.catalog import Catalog, Model, Target, Tenant
 from passerelle.domain.errors import BadRequest, NotFound, PolicyRefused, Unavailable
-from passerelle.policy.judge import judge
+from passerelle.domain.facts import Known
+from passerelle.routing import hosts
+from passerelle.routing.reasons import LeftOut, Why, leave_out
+
+Knowledge = Mapping[tuple[str, str], Known]  # by backend and model id, as targets name them
 
 DEFAULT = "default"  # the name under which every tenant finds its default model
 
 
-class Why(StrEnum):
-    """Why a target was left out, in the order in which it is asked."""
-
-    DENIED = "denied"  # the tenant denies the backend
-    POLICY = "policy"  # a rule forbids a party
-    INCAPABLE = "incapable"  # it lacks what the request needs
-    DEGRADED = "degraded"  # degraded answers are not allowed for this tenant
-    OFF = "off"  # switched off: its secret is not set
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A target that is not in the plan, and the reason. `rule` is the policy rule's id, where one spoke."""
-
-    target: Target
-    why: Why
-    reason: str
-    rule: str | None = None
-    lacks: Capability | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where to try, in order, and why each other target was left out."""
+    """Where to try, in order, and why each other target was left out.
+
+    `ways` says for a target whose provider is chosen by us which providers it stands for, the best first.
+    """
 
     model: Model
     targets: tuple[Target, ...]
     left_out: tuple[LeftOut, ...] = ()
+    ways: Mapping[Target, tuple[Target, ...]] = field(default_factory=dict)
 
-    def drawn(self, prefer: tuple[str, ...], draw: Callable[[], float]) -> tuple[Target, ...]:
+    def drawn(
+        self,
+        prefer: tuple[str, ...],
+        chance: Callable[[Target], float],
+        crowded: Callable[[list[Target]], frozenset[Target]] = lambda _: frozenset(),
+    ) -> tuple[Target, ...]:
         """The targets in the order of one request: equal ranks share the load by weight.
 
-        `draw` gives numbers in [0, 1). The order is that of exponential clocks with the weights as rates
-        (Efraimidis and Spirakis, 2006): the first target is each one with probability weight / sum.
+        `chance` gives each target a number in [0, 1): a draw, or the hash of what the request has in common with
+        others. The order is that of exponential clocks with the weights as rates (Efraimidis and Spirakis, 2006):
+        over all chances the first target is each one with probability weight / sum. Of the equals, those that
+        `crowded` names come last.
         """
         if len(self.targets) < 2:
-            return self.targets
+            return self._spread(self.targets)
         ordered: list[Target] = []
         for _, group in groupby(self.targets, key=lambda target: _place(target, prefer)):
             equals = list(group)
             if len(equals) > 1:
-                equals.sort(key=lambda target: draw() ** (1.0 / target.weight), reverse=True)
+                full = crowded(equals)
+                clocks = {target: chance(target) ** (1.0 / target.weight) for target in equals}
+                equals.sort(key=lambda target: (target not in full, clocks[target]), reverse=True)
             ordered += equals
-        return tuple(ordered)
+        return self._spread(tuple(ordered))
+
+    def _spread(self, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        if not self.ways:
+            return targets
+        return tuple(way for target in targets for way in self.ways.get(target, (target,)))
 
 
 def _place(target: Target, prefer: tuple[str, ...]) -> tuple[bool, int, int]:
@@ -99,38 +99,33 @@ def find_model(catalog: Catalog, tenant: Tenant, name: str, task: Task | None = 
     return model
 
 
-def make_plan(catalog: Catalog, tenant: Tenant, model: Model, needs: Needs) -> Plan:
-    """The plan for a tenant, a model and what the request needs. Never raises; it may hold no target."""
+def make_plan(
+    catalog: Catalog, tenant: Tenant, model: Model, needs: Needs, *, known: Knowledge | None = None
+) -> Plan:
+    """The plan for a tenant, a model and what the request needs. Never raises; it may hold no target.
+
+    `known` is what the backends have said of their models; without it nothing is known but the file.
+    """
     chosen: list[Target] = []
     left_out: list[LeftOut] = []
-    for target in model.targets:
-        reason = _leave_out(catalog, tenant, target, needs)
-        if reason is None:
+    ways: dict[Target, tuple[Target, ...]] = {}
+    for stated in model.targets:
+        spec = catalog.backends[stated.backend]
+        target = replace(stated, bill_to=tenant.bill_to) if spec.billable and tenant.bill_to else stated
+        facts = (known or {}).get((target.backend, target.model), Known())
+        left = leave_out(spec, target, tenant=tenant, needs=needs, known=facts)
+        if left is None and spec.choice is not None:
+            found = hosts.choose(spec, target, facts.hosts, tenant=tenant, needs=needs)
+            if isinstance(found, LeftOut):
+                left = found
+            elif found:
+                ways[target] = found
+        if left is None:
             chosen.append(target)
         else:
-            left_out.append(reason)
+            left_out.append(left)
     chosen.sort(key=lambda target: _place(target, tenant.prefer))
-    return Plan(model, tuple(chosen), tuple(left_out))
-
-
-def _leave_out(catalog: Catalog, tenant: Tenant, target: Target, needs: Needs) -> LeftOut | None:
-    spec = catalog.backends[target.backend]
-    if target.backend in tenant.deny:
-        return LeftOut(target, Why.DENIED, f"{tenant.name} denies {target.backend}")
-    verdict = judge(tenant.policy, spec.parties)
-    if verdict is not None:
-        return LeftOut(target, Why.POLICY, verdict.reason, verdict.rule)
-    missing = sorted(needs.capabilities & target.lacks)
-    if missing:
-        return LeftOut(target, Why.INCAPABLE, f"it does not offer {missing[0].value}", lacks=missing[0])
-    if target.context is not None and needs.context > target.context:
-        reason = f"its context is {target.context} tokens and the request needs at least {needs.context}"
-        return LeftOut(target, Why.INCAPABLE, reason)
-    if target.degraded and not tenant.degraded:
-        return LeftOut(target, Why.DEGRADED, f"degraded answers are not allowed for {tenant.name}")
-    if spec.off is not None:
-        return LeftOut(target, Why.OFF, spec.off)
-    return None
+    return Plan(model, tuple(chosen), tuple(left_out), ways)
 
 
 def refuse_empty(plan: Plan, tenant: Tenant) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -65,12 +66,15 @@ def version_of(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", errors="replace")).hexdigest()[:12]
 
 
-def read_source(text: str, *, file: str) -> Source | Finding:
-    """The data of a file, or the one thing that makes it unreadable."""
+def read_source(text: str, *, file: str, foreign: bool = False) -> Source | Finding:
+    """The data of a file, or the one thing that makes it unreadable.
+
+    In a `foreign` file, another program's, keys may stand without a value and texts may have lines.
+    """
     text = text.removeprefix("\ufeff")
     try:
         _check_text(text)
-        reader = _Reader()
+        reader = _Reader(foreign=foreign)
         for event in yaml.parse(text, Loader=_PARSER):
             reader.take(event)
         return Source(reader.root(), reader.places)
@@ -119,7 +123,8 @@ class _Open:
 class _Reader:
     """Turns the parser's events into data, noting places, refusing what could be read in two ways."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, foreign: bool) -> None:
+        self._foreign = foreign
         self.places: dict[Path, Place] = {}
         self._root: Any = None
         self._documents = 0
@@ -161,7 +166,7 @@ class _Reader:
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._count(1, event)
         _refuse_tag(event)
-        if _NO_LINE.search(event.value):
+        if not self._foreign and _NO_LINE.search(event.value):
             raise _Wrong(
                 "C01",
                 "A value here holds a line break or a control character.",
@@ -172,7 +177,7 @@ class _Reader:
             self._key(event)
         else:
             value = event.value if event.style else _plain(event)
-            if value is None:
+            if value is None and not self._foreign:
                 self._refuse_nothing(event)
             if event.anchor:
                 self._anchors[event.anchor] = (value, 1)
@@ -306,6 +311,12 @@ def _refuse_tag(event: yaml.NodeEvent) -> None:
         )
 
 
+def _kept(text: str) -> bool:
+    """Is a decimal number read as it is written? A price with more digits than a float keeps would change."""
+    number = float(text)
+    return math.isfinite(number) and Decimal(text) == Decimal(repr(number))
+
+
 def _plain(event: yaml.ScalarEvent) -> Any:
     """The value of an unquoted word by YAML 1.2's core schema. Raises _Wrong for numbers nobody means."""
     text: str = event.value
@@ -313,13 +324,13 @@ def _plain(event: yaml.ScalarEvent) -> Any:
         return _WORDS[text]
     if _INTEGER.fullmatch(text) and len(text) <= _MOST_DIGITS:
         return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
-    if _FLOAT.fullmatch(text) and not _INTEGER.fullmatch(text) and math.isfinite(float(text)):
+    if _FLOAT.fullmatch(text) and not _INTEGER.fullmatch(text) and _kept(text):
         return float(text)
     if _FLOAT.fullmatch(text) or _INTEGER.fullmatch(text) or _NOT_FINITE.fullmatch(text):
         raise _Wrong(
             "C01",
             "A number here is not finite, or has too many digits.",  # unquoted: it may be a secret
-            f"Write a finite number of at most {_MOST_DIGITS} digits, or quote it if it is a text.",
+            f"Write a finite number of at most {_MOST_DIGITS} digits (15 in a decimal), or quote it if it is a text.",
             place=_place_of(event),
         )
     return text

@@ -45,6 +45,7 @@ def set_up_logs(*, level: str, json: bool) -> None:
         "alembic",
         "sqlalchemy.engine",
         "httpx",
+        "httpx2",
         "huggingface_hub",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

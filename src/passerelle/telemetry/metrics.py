@@ -34,8 +34,13 @@ class Metrics:
         )
         self.tokens = Counter(
             "passerelle_tokens_total",
-            "Tokens as engines count them.",
+            "Tokens as engines count them; the cached ones are part of the prompt.",
             ["tenant", "model", "kind"],
+            registry=registry,
+        )
+        self.accounts_resting = Gauge(
+            "passerelle_accounts_resting",
+            "Accounts that have no credits left and are not asked for a while.",
             registry=registry,
         )
         self.reloads = Counter(

@@ -40,9 +40,10 @@ class KeyRing:
     def __init__(self, store: KeyStore, pepper: bytes, *, environment: Mapping[bytes, Caller]) -> None:
         self._store = store
         self._pepper = pepper
-        self._live: dict[bytes, tuple[Caller, float | None]] = {  # by digest; the end in Unix seconds
+        self._own: dict[bytes, tuple[Caller, float | None]] = {  # by digest; the end in Unix seconds
             keys.digest(pepper, key): (caller, None) for key, caller in environment.items()
         }
+        self._live = dict(self._own)
         self._unknown: OrderedDict[bytes, float] = OrderedDict()
         self._lookups = asyncio.Semaphore(_MOST_LOOKUPS)
         self._refreshing = asyncio.Lock()
@@ -99,6 +100,10 @@ class KeyRing:
     async def _catch_up(self) -> None:
         async with self._refreshing:
             changes = await self._store.changed_since(self._since)
+            if (
+                self._since is None
+            ):  # all that are in use, so that one looked up before and not among them has ended
+                self._live = dict(self._own)
             for info in changes.keys:
                 self._learn(info)
             self._since = changes.asked_at - _OVERLAP

@@ -18,7 +18,11 @@ from passerelle.domain.errors import Fault, Told, UpstreamFailed
 
 _LONGEST_MESSAGE = 500  # characters of an engine's own words that a caller is shown
 
+_TEI_TYPES = frozenset({"overloaded", "validation", "tokenizer", "backend", "empty", "unhealthy"})
 _MODEL_CODES = frozenset({"model_not_found", "model_not_supported"})
+
+# Of Hugging Face's router, which gives no code with them.
+_MODEL_WORDS = ("not supported by provider", "not supported by any provider")
 
 _BY_STATUS = {
     401: Fault.CREDENTIALS,
@@ -61,6 +65,8 @@ def failure_inside(payload: Any) -> UpstreamFailed:
 def _fault(status: int, told: Told) -> Fault:
     if told.code in _MODEL_CODES:
         return Fault.MODEL
+    if status == 400 and any(words in told.message for words in _MODEL_WORDS):
+        return Fault.MODEL
     if status < 400:
         return Fault.BROKEN  # a redirect: backends are named by the configuration, nobody else may name one
     if status in _BY_STATUS:
@@ -89,18 +95,28 @@ def _told_of(payload: Any, status: int | None, retry_after: float | None) -> Tol
     message = payload.get("message") or inner or payload.get("detail") or ""
     if isinstance(message, list):  # FastAPI's validation errors
         message = "; ".join(str(item.get("msg", "")) for item in message if isinstance(item, dict))
-    code = payload.get("code") or payload.get("error_type")
+    code = _code(payload)
     said = payload.get("http_status_code")
     if status is None:
-        status = next((n for n in (said, code) if isinstance(n, int) and 400 <= n < 600), None)
+        status = next((n for n in (said, payload.get("code")) if isinstance(n, int) and 400 <= n < 600), None)
     param = payload.get("param")
     return Told(
         status=status,
         message=message[:_LONGEST_MESSAGE] if isinstance(message, str) else "",
         param=param[:100] if isinstance(param, str) else None,
-        code=code[:100] if isinstance(code, str) else None,
+        code=code[:100] if code else None,
         retry_after=retry_after,
     )
+
+
+def _code(payload: Mapping[str, Any]) -> str | None:
+    """An engine's stable word for what went wrong; TEI's stand in `type` beside a number, and in either case."""
+    code, kind = payload.get("code"), payload.get("error_type")
+    if isinstance(code, str) and code:
+        return code
+    if isinstance(code, int) and str(payload.get("type")).lower() in _TEI_TYPES:
+        kind = payload["type"]
+    return kind.lower() if isinstance(kind, str) else None
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:

@@ -14,9 +14,11 @@ from yarl import URL
 
 from passerelle.domain.errors import Fault, UpstreamFailed
 from passerelle.wire.errors import failure, failure_inside
+from passerelle.wire.session import open_session
 from passerelle.wire.sse import Framer
 
 LONGEST_BODY = 64 * 1_048_576  # bytes of a reply that is read whole
+_MOST_URLS = 1_000  # remembered in their parsed form
 _LONGEST_ERROR = 65_536  # bytes of an error reply that are read
 
 Rewrite = Callable[[bytes], bytes]  # a block of whole events to one in OpenAI's dialect
@@ -36,24 +38,35 @@ class Upstream:
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, path: str, body: bytes, *, request_id: str) -> aiohttp.ClientResponse:
+    @property
+    def base(self) -> str:
+        """Where relative paths begin."""
+        return self._base
+
+    async def post(
+        self, path: str, body: bytes, *, request_id: str, headers: Mapping[str, str] | None = None
+    ) -> aiohttp.ClientResponse:
         """The engine's reply once its head is there, status 200 made sure.
 
-        Raises UpstreamFailed. The caller of this method closes the reply.
+        `path` follows the base, unless it is a whole URL; `headers` are those of this request alone. Raises
+        UpstreamFailed. The caller of this method closes the reply.
         """
         url = self._urls.get(path)
         if url is None:
-            url = self._urls[path] = URL(self._base + path)
+            if len(self._urls) >= _MOST_URLS:
+                self._urls.clear()
+            url = self._urls[path] = URL(self._whole(path))
         session = self._session or self._open()
+        sent = {**self._headers, "X-Request-Id": request_id}
+        if headers:
+            sent.update(headers)
         try:
-            response = await session.post(
-                url, data=body, headers={**self._headers, "X-Request-Id": request_id}, allow_redirects=False
-            )
+            response = await session.post(url, data=body, headers=sent, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise translate(error) from error
         if response.status >= 300:
             try:
-                said = await response.content.read(_LONGEST_ERROR)
+                said = await _read_up_to(response.content, _LONGEST_ERROR)
             except (aiohttp.ClientError, TimeoutError, OSError):
                 said = b""
             finally:
@@ -61,15 +74,21 @@ class Upstream:
             raise failure(response.status, response.headers, said)
         return response
 
-    async def get(self, path: str, *, limit: float) -> bytes:
+    def _whole(self, path: str) -> str:
+        return path if path.startswith(("http://", "https://")) else self._base + path
+
+    async def get(self, path: str, *, limit: float, headers: Mapping[str, str] | None = None) -> bytes:
         """The body of a small GET, such as a health check; `limit` in seconds. Raises UpstreamFailed."""
         session = self._session or self._open()
         timeout = aiohttp.ClientTimeout(total=limit, connect=self._connect)
         try:
             async with session.get(
-                URL(self._base + path), headers=self._headers, allow_redirects=False, timeout=timeout
+                URL(self._whole(path)),
+                headers={**self._headers, **(headers or {})},
+                allow_redirects=False,
+                timeout=timeout,
             ) as response:
-                body = await response.content.read(LONGEST_BODY)
+                body = await _read_up_to(response.content, LONGEST_BODY)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise translate(error) from error
         if response.status >= 300:
@@ -78,14 +97,7 @@ class Upstream:
 
     def _open(self) -> aiohttp.ClientSession:
         # Opened at the first call: it needs the running loop, which does not exist when parts are built.
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=None, connect=self._connect),  # resolving the name included
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("Accept", "Accept-Encoding"),
-            trust_env=False,
-            read_bufsize=65_536,
-        )
+        self._session = open_session(connect=self._connect)
         return self._session
 
     async def aclose(self) -> None:
@@ -93,6 +105,16 @@ class Upstream:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+async def _read_up_to(content: aiohttp.StreamReader, most: int) -> bytes:
+    """The body as far as it is read: `read(n)` alone gives what has arrived so far."""
+    parts: list[bytes] = []
+    left = most
+    while left > 0 and (part := await content.read(left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 async def read_whole(response: aiohttp.ClientResponse) -> bytes:

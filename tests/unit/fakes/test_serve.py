@@ -34,7 +34,10 @@ async def test_it_echoes_the_request_id_and_pins_its_model() -> None:
         assert (heard.headers["x-request-id"], heard.json["id"]) == ("abc", "abc")
         assert heard.json["model"] == "/models/tiny@main"
         pinned = await chat(server, model="/models/tiny@main")
-        assert (pinned.status, pinned.json) == (400, {"detail": "Server is pinned to /models/tiny"})
+        assert (pinned.status, pinned.json) == (
+            400,
+            {"detail": "Server is pinned to '/models/tiny'; requested '/models/tiny@main'."},
+        )
         assert (await get(f"{server.url}/v1/models")).json["data"] == []
 
 
@@ -53,11 +56,45 @@ async def test_a_stop_string_stays_in_the_text() -> None:
         assert (await chat(server, stop="deux")).json["choices"][0]["message"]["content"] == "un deux"
 
 
-@pytest.mark.parametrize("field", [{"max_tokens": -1}, {"messages": []}, {"messages": "x"}])
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"max_tokens": -1},
+        {"max_tokens": 0},
+        {"messages": []},
+        {"messages": "x"},
+        {"messages": [{"role": "assistant", "content": "x", "tool_calls": None}]},
+        {"chat_template_kwargs": None},
+        {"stop": []},
+        {"frequency_penalty": -1.5},
+        {"logit_bias": {}},
+        {"logit_bias": {"5": 100}},
+    ],
+    ids=str,
+)
 async def test_what_it_does_not_check_makes_it_fall_over(field: Any) -> None:
     async with ServeFake() as server:
         heard = await chat(server, **field)
         assert (heard.status, heard.body) == (500, b"Internal Server Error")
+
+
+async def test_a_stream_has_begun_when_generation_falls_over() -> None:
+    async with ServeFake() as server:
+        heard = await chat(server, stream=True, max_tokens=-1)
+        assert heard.status == 200
+        assert heard.events[-1] == {"error": "`max_new_tokens` must be greater than 0, but is -1."}
+
+
+async def test_completions_take_one_text_and_glue_the_suffix_on() -> None:
+    async with ServeFake() as server:
+        url, body = f"{server.url}/v1/completions", {"model": "/models/tiny"}
+        several = await post(url, {**body, "prompt": ["un", "deux"]})
+        assert (several.status, several.json) == (400, {"detail": "prompt must be a string."})
+        unknown = await post(url, {**body, "prompt": "un", "max_completion_tokens": 3})
+        assert unknown.status == 422
+        glued = await post(url, {**body, "prompt": "un", "suffix": " FIN"})
+        assert glued.json["choices"][0]["text"] == "Bonjour le monde. FIN"
+        assert (await post(url, {**body, "prompt": ""})).status == 500
 
 
 async def test_a_failing_stream_has_a_string_and_ends() -> None:

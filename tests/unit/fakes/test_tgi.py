@@ -36,6 +36,11 @@ async def chat(tgi: TgiFake, headers: dict[str, str] | None = None, **body: Any)
         ("/v1/completions", {"prompt": ["un", "deux"]}, "CompletionFinal"),
         ("/generate", {"inputs": "un deux"}, "GenerateResponse"),
         ("/generate", {"inputs": "un", "parameters": {"decoder_input_details": True}}, "GenerateResponse"),
+        (
+            "/generate",
+            {"inputs": "un", "parameters": {"details": True, "top_n_tokens": 2, "best_of": 2}},
+            "GenerateResponse",
+        ),
         ("/tokenize", {"inputs": "un deux"}, "TokenizeResponse"),
         ("/chat_tokenize", ASK, "ChatTokenizeResponse"),
     ],
@@ -56,6 +61,7 @@ async def test_whole_answers_fit_their_schema(path: str, body: Any, schema: str)
         ("/v1/chat/completions", {**ASK, "logprobs": True}, "ChatCompletionChunk"),
         ("/v1/completions", {"prompt": "un"}, "Chunk"),
         ("/generate_stream", {"inputs": "un", "parameters": {"details": True}}, "StreamResponse"),
+        ("/generate_stream", {"inputs": "un", "parameters": {"top_n_tokens": 2}}, "StreamResponse"),
         ("/", {"inputs": "un"}, "StreamResponse"),
     ],
 )

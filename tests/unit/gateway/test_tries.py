@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from passerelle.domain.catalog import Target
 from passerelle.domain.errors import Fault, Told, UpstreamFailed
-from passerelle.gateway.tries import Tries
+from passerelle.gateway.tries import Next, Tries
 
 _A, _B, _C = (Target(name, "m") for name in "abc")
 
@@ -18,7 +18,7 @@ def _order(tries: Tries, faults: dict[str, Fault]) -> list[str]:
     order = []
     while (turn := tries.next()) is not None:
         order.append(turn.target.backend)
-        tries.failed(turn.target, _fail(faults[turn.target.backend]))
+        tries.failed(turn, _fail(faults[turn.target.backend]))
     return order
 
 
@@ -51,33 +51,56 @@ def test_the_first_try_of_a_target_never_waits() -> None:
     pauses = []
     while (turn := tries.next()) is not None:
         pauses.append(turn.pause > 0)
-        tries.failed(turn.target, _fail(Fault.SERVER))
+        tries.failed(turn, _fail(Fault.SERVER))
 
     assert pauses == [False, False, True, True]
 
 
 def test_an_engine_that_asks_for_a_long_wait_is_not_waited_for() -> None:
     tries = Tries([_A], most=3, draw=lambda: 0.5)
-    assert tries.next() is not None
-    tries.failed(_A, _fail(Fault.RATE_LIMITED, retry_after=60))
+    turn = tries.next()
+    assert turn is not None
+    tries.failed(turn, _fail(Fault.RATE_LIMITED, retry_after=60))
 
     assert tries.next() is None
 
 
 def test_an_engine_that_asks_for_a_short_wait_gets_it() -> None:
     tries = Tries([_A], most=3, draw=lambda: 0.0)
-    assert tries.next() is not None
-    tries.failed(_A, _fail(Fault.RATE_LIMITED, retry_after=1.5))
-
     turn = tries.next()
     assert turn is not None
-    assert turn.pause >= 1.5
+    tries.failed(turn, _fail(Fault.RATE_LIMITED, retry_after=1.5))
+
+    again = tries.next()
+    assert again is not None
+    assert again.pause >= 1.5
+
+
+def test_one_that_is_waking_comes_last_and_is_not_a_try_of_its_own() -> None:
+    tries = Tries([_A, _B], most=1, draw=lambda: 0.5)
+    seen = []
+    while (turn := tries.next()) is not None:
+        seen.append((turn.target.backend, turn.waking))
+        tries.failed(turn, _fail(Fault.WAKING if turn.target is _A else Fault.CREDENTIALS))
+
+    assert seen == [("a", False), ("b", False), ("a", True)]
+
+
+def test_one_that_is_to_be_waited_for_comes_next() -> None:
+    tries = Tries([_A, _B], most=1, draw=lambda: 0.5)
+    first = tries.next()
+    assert first is not None
+    tries.failed(first, _fail(Fault.WAKING), patient=True)
+
+    second = tries.next()
+    assert second is not None
+    assert (second.target, second.waking) == (_A, True)
 
 
 @given(st.permutations(list(Fault)))
 def test_the_verdict_does_not_depend_on_the_order_of_failures(faults: list[Fault]) -> None:
     tries = Tries([], most=0, draw=lambda: 0.5)
     for fault in faults:
-        tries.failed(_A, _fail(fault))
+        tries.failed(Next(_A, 0.0), _fail(fault))
 
     assert tries.verdict().fault is Fault.REQUEST

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerelle.domain.ask import Capability, Route
+from passerelle.domain.ask import Capability, Needs, Route
 from passerelle.domain.errors import BadRequest, ClientGone, TooLarge, UnsupportedMedia
 from passerelle.http.credentials import read_head
 from passerelle.http.intake import Limits, make_ask, parse_object, read_body
@@ -150,6 +150,71 @@ def test_embeddings_refuse_other_input(value: object) -> None:
         make_ask(Route.EMBEDDINGS, {"model": "e", "input": value}, request_id="r", arrived=0, size=1)
 
     assert caught.value.param == "input"
+
+
+_RANK = {"model": "r", "query": "q", "documents": ["a"]}
+_CLASSIFY = {"model": "c", "input": "a"}
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        (Route.RERANK, _RANK),
+        (Route.RERANK, {**_RANK, "documents": ["a", "", {"text": "b", "title": "t"}]}),
+        (Route.RERANK, {**_RANK, "top_n": None, "return_documents": None, "raw_scores": True, "other": 1}),
+        (Route.CLASSIFY, _CLASSIFY),
+        (Route.CLASSIFY, {**_CLASSIFY, "input": ["a", ""]}),
+        (Route.CLASSIFY, {**_CLASSIFY, "stream": False, "other": 1}),
+    ],
+)
+def test_rankings_and_classifications_take_what_they_are_documented_to_take(
+    route: Route, body: dict[str, object]
+) -> None:
+    ask = make_ask(route, body, request_id="r", arrived=0, size=1_000_000)
+
+    assert ask.body == body
+    assert ask.needs == Needs()
+
+
+@pytest.mark.parametrize(
+    ("route", "fields", "param"),
+    [
+        (Route.RERANK, {"model": None}, "model"),
+        (Route.RERANK, {"query": None}, "query"),
+        (Route.RERANK, {"query": ""}, "query"),
+        (Route.RERANK, {"query": ["q"]}, "query"),
+        (Route.RERANK, {"documents": None}, "documents"),
+        (Route.RERANK, {"documents": []}, "documents"),
+        (Route.RERANK, {"documents": "a"}, "documents"),
+        (Route.RERANK, {"documents": {"text": "a"}}, "documents"),
+        (Route.RERANK, {"documents": ["a", 5]}, "documents"),
+        (Route.RERANK, {"documents": [{"title": "a"}]}, "documents"),
+        (Route.RERANK, {"documents": [{"text": None}]}, "documents"),
+        (Route.RERANK, {"top_n": 0}, "top_n"),
+        (Route.RERANK, {"top_n": 1.5}, "top_n"),
+        (Route.RERANK, {"top_n": True}, "top_n"),
+        (Route.RERANK, {"return_documents": "yes"}, "return_documents"),
+        (Route.RERANK, {"raw_scores": 1}, "raw_scores"),
+        (Route.RERANK, {"stream": True}, "stream"),
+        (Route.RERANK, {"api_base": "http://169.254.169.254"}, "api_base"),
+        (Route.CLASSIFY, {"input": None}, "input"),
+        (Route.CLASSIFY, {"input": []}, "input"),
+        (Route.CLASSIFY, {"input": [1, 2]}, "input"),
+        (Route.CLASSIFY, {"input": ["a", None]}, "input"),
+        (Route.CLASSIFY, {"input": [["a", "b"]]}, "input"),
+        (Route.CLASSIFY, {"input": {"text": "a"}}, "input"),
+        (Route.CLASSIFY, {"stream": True}, "stream"),
+    ],
+)
+def test_a_wrong_field_of_a_ranking_or_classification_is_named(
+    route: Route, fields: dict[str, object], param: str
+) -> None:
+    body = {**(_RANK if route is Route.RERANK else _CLASSIFY), **fields}
+
+    with pytest.raises(BadRequest) as caught:
+        make_ask(route, body, request_id="r", arrived=0, size=1)
+
+    assert caught.value.param == param
 
 
 class _Wire:

@@ -47,7 +47,14 @@ async def _document() -> dict[str, Any]:
 async def test_the_document_describes_every_inference_route_and_how_to_send_a_key() -> None:
     document = await _document()
 
-    for path in ("/v1/chat/completions", "/v1/chat", "/v1/completions", "/v1/embeddings"):
+    for path in (
+        "/v1/chat/completions",
+        "/v1/chat",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/rerank",
+        "/v1/classify",
+    ):
         operation = document["paths"][path]["post"]
         assert operation["security"] == [{"bearer": []}, {"key": []}]
         assert "requestBody" in operation

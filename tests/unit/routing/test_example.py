@@ -16,7 +16,16 @@ from tests.unit.routing.files import HF_TOKEN, KINDS, loaded
 _ROOT = Path(__file__).parents[3]
 _EXAMPLE = (_ROOT / "docs" / "providers.example.yaml").read_text(encoding="utf-8")
 _DATA = yaml.safe_load(_EXAMPLE)
-_ENVIRONMENT = {"HF_TOKEN": HF_TOKEN, "TGI_TOKEN": "a-token-of-the-container"}
+_ENVIRONMENT = {
+    "HF_TOKEN": HF_TOKEN,
+    "TGI_TOKEN": "a-token-of-the-container",
+    "SCALEWAY_KEY": "scw-a-key",
+    "ANTHROPIC_API_KEY": "a-key-of-anthropic",
+    "AZURE_API_KEY": "a-key-of-azure",
+    "AWS_ACCESS_KEY_ID": "an-id",
+    "AWS_SECRET_ACCESS_KEY": "a-key-of-aws",
+    "AWS_SESSION_TOKEN": "a-token-of-aws",
+}
 
 
 def _inside(annotation: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,8 @@ from passerelle.domain.catalog import (
 )
 from passerelle.domain.errors import BadRequest, NotFound, PasserelleError, PolicyRefused, Unavailable
 from passerelle.policy.judge import judge
-from passerelle.routing.plan import LeftOut, Plan, Why, find_model, make_plan, refuse_empty
+from passerelle.routing.plan import Plan, find_model, make_plan, refuse_empty
+from passerelle.routing.reasons import LeftOut, Why
 from tests.unit.routing.catalogs import catalogs, needs
 
 _TENANT = Tenant("client", models=("m",))
@@ -88,12 +90,16 @@ def test_degraded_is_last_preferred_is_first_and_ranks_ascend(catalog: Catalog, 
                 assert ranks == sorted(ranks)
 
 
+def _draws(draw: random.Random) -> Callable[[Target], float]:
+    return lambda _: draw.random()
+
+
 @given(catalog=catalogs(), seed=st.integers(0, 1000))
 def test_a_draw_reorders_only_among_equals(catalog: Catalog, seed: int) -> None:
     tenant = catalog.tenants["t"]
     for model in catalog.models.values():
         plan = make_plan(catalog, tenant, model, Needs())
-        drawn = plan.drawn(tenant.prefer, random.Random(seed).random)
+        drawn = plan.drawn(tenant.prefer, _draws(random.Random(seed)))
         assert Counter(drawn) == Counter(plan.targets)
         for before, after in zip(plan.targets, drawn, strict=True):
             assert (before.degraded, before.rank) == (after.degraded, after.rank)
@@ -108,7 +114,7 @@ def test_equal_ranks_share_the_load_by_weight() -> None:
 
     first: Counter[str] = Counter()
     for _ in range(draws):
-        order = plan.drawn((), draw.random)
+        order = plan.drawn((), _draws(draw))
         first[order[0].backend] += 1
         assert order[-1].backend == "d"
 
@@ -120,7 +126,7 @@ def test_equal_ranks_share_the_load_by_weight() -> None:
 def test_a_single_target_costs_no_draw() -> None:
     only = Target("a", "x")
 
-    def draw() -> float:
+    def draw(_: Target) -> float:
         raise AssertionError("nothing to draw")
 
     assert Plan(Model("m", Task.CHAT, (only,)), (only,)).drawn((), draw) == (only,)

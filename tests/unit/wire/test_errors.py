@@ -106,6 +106,26 @@ def test_an_error_inside_a_200_is_read(payload: dict[str, object], fault: Fault)
     assert failure_inside(payload).fault is fault
 
 
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"error":"Tokenization error","error_type":"Tokenizer"}', "tokenizer"),
+        (b'{"error":"Tokenization error","error_type":"tokenizer"}', "tokenizer"),
+        (b'{"message":"Tokenization error","code":422,"type":"Tokenizer"}', "tokenizer"),
+        (b'{"message":"too long","code":422,"type":"BadRequestError"}', None),
+        (b'{"error":{"message":"too long","type":"invalid_request_error","code":null}}', None),
+        (
+            b'{"error":{"message":"too long","type":"x","code":"context_length_exceeded"}}',
+            "context_length_exceeded",
+        ),
+    ],
+)
+def test_an_engines_word_for_its_error_is_the_same_in_either_of_its_shapes(
+    body: bytes, code: str | None
+) -> None:
+    assert failure(422, {}, body).told.code == code
+
+
 def test_what_an_engine_says_is_cut() -> None:
     assert len(failure(400, {}, b"x" * 10_000).told.message) == 500
 

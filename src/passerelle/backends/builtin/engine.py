@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import time
@@ -20,10 +20,12 @@ from passerelle.backends.base import Reply
 from passerelle.backends.builtin import chat
 from passerelle.backends.builtin.embedder import Embedder
 from passerelle.backends.builtin.errors import BadInput, BuiltinError, CannotFill, Unsupported
+from passerelle.backends.builtin.rerank import rerank
 from passerelle.config.fields import BackendOptions
 from passerelle.domain.ask import Ask, Capability, Route, Task, Usage
 from passerelle.domain.catalog import BackendSpec, Location, Party, Target
-from passerelle.domain.errors import Fault, Told, UpstreamFailed
+from passerelle.domain.errors import CannotRun, Fault, Told, UpstreamFailed
+from passerelle.domain.facts import State, Survey
 from passerelle.wire.base64 import to_base64
 from passerelle.wire.sse import DONE, event_of
 
@@ -35,7 +37,7 @@ _T = TypeVar("_T")
 class BuiltinOptions(BackendOptions):
     """Options of kind `builtin`. `folder` holds an encoder of your own instead of the packaged one."""
 
-    tasks: ClassVar[frozenset[Task]] = frozenset({Task.CHAT, Task.EMBED})
+    tasks: ClassVar[frozenset[Task]] = frozenset({Task.CHAT, Task.EMBED, Task.RERANK})
     lacks: ClassVar[frozenset[Capability]] = frozenset({Capability.TOOLS, Capability.VISION})
 
     kind: Literal["builtin"]
@@ -60,10 +62,12 @@ class BuiltinBackend:
         self._embedder = embedder
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="builtin")
 
-    async def start(self, ask: Ask, target: Target) -> Reply:
+    async def start(self, ask: Ask, target: Target, wait: float = 0.0) -> Reply:
         """See `Backend.start`. The answer is whole before a stream of it begins."""
         if ask.route is Route.EMBEDDINGS:
             return await self._work(functools.partial(embed, ask.body, self._embedder, model=target.model))
+        if ask.route is Route.RERANK:
+            return await self._work(functools.partial(rerank, ask, self._embedder, model=target.model))
         produce = chat.produce if ask.route is Route.CHAT else chat.produce_completion
         produced = await self._work(functools.partial(produce, ask.body, self._embedder))
         usage = Usage(produced.prompt_tokens, produced.completion_tokens)
@@ -85,6 +89,14 @@ class BuiltinBackend:
             raise UpstreamFailed(Fault.REQUEST, error.message, told=told) from error
         except BuiltinError as error:  # the model is missing or damaged
             raise UpstreamFailed(Fault.SERVER, error.message) from error
+
+    async def survey(self, models: Collection[str]) -> Survey:
+        """It runs in this process and is always there."""
+        return Survey(State.READY, about=(("runs", "in this process, without a language model"),))
+
+    async def resume(self) -> None:
+        """There is nothing to resume."""
+        raise CannotRun("This backend cannot be resumed.", "It runs in this process.")
 
     async def aclose(self) -> None:
         """End the thread; work under way is finished first."""
