@@ -8,6 +8,7 @@ import click
 
 from passerelle import __version__
 from passerelle.cli.configuration import check, explain_verb, schema
+from passerelle.cli.costs import costs
 from passerelle.cli.diff import diff_verb
 from passerelle.cli.doctor import doctor
 from passerelle.cli.import_litellm import import_litellm_verb
@@ -29,6 +30,7 @@ def passerelle() -> None:
 for _verb in (
     serve_verb,
     check,
+    costs,
     diff_verb,
     doctor,
     explain_verb,

@@ -1,0 +1,1 @@
+"""The ledger: every try written down before and after, priced, and added up."""
