@@ -250,6 +250,8 @@ class Spool:
             if self._closing.wait(_LOOK_SECONDS if self._owed else self._sync_seconds):
                 return
             self._dirty.clear()
+            if self._closing.is_set():  # whose signal has just been cleared
+                return
             self.sync()
             if self._owed:
                 self._dirty.set()

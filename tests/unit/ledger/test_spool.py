@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -298,3 +299,15 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(CannotRun, match=r"spool .* cannot be written: .*\. Free some space"):
         Spool(tmp_path / "file")
+
+
+def test_closing_at_any_moment_of_a_sync_comes_to_an_end(tmp_path: Path) -> None:
+    """The thread that syncs must not wait for a signal that it has cleared itself."""
+    for number in range(400):
+        spool = Spool(tmp_path, sync_seconds=0.001)
+        spool.begin(began(number))
+        time.sleep(0.0005 + 0.001 * (number % 20) / 20)  # around the end of the first wait
+        closing = threading.Thread(target=spool.close, daemon=True)
+        closing.start()
+        closing.join(20)
+        assert not closing.is_alive()
