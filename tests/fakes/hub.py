@@ -13,7 +13,7 @@ from typing import Any, Self
 from huggingface_hub import constants
 from typing_extensions import override
 
-from tests.fakes.engine import Answers
+from tests.fakes.engine import Answers, Engine
 from tests.fakes.openai_like import OPENAI, OpenAiLike
 from tests.fakes.router import RouterFake
 from tests.fakes.script import Fail, Plan
@@ -52,14 +52,10 @@ MAPPINGS: Mapping[str, Mapping[str, Mapped]] = {
 }
 
 
-class HubFake(RouterFake):
-    """The Hub and the router at one address."""
+class _InPlaceOfTheHub(Engine):
+    """While it runs, `huggingface_hub` asks it instead of Hugging Face."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.mappings = {model: dict(providers) for model, providers in MAPPINGS.items()}
-        self.asked_mapping: list[str] = []
-        self._real = constants.ENDPOINT
+    _real = constants.ENDPOINT
 
     @override
     async def __aenter__(self) -> Self:
@@ -72,6 +68,15 @@ class HubFake(RouterFake):
     async def __aexit__(self, *error: object) -> None:
         constants.ENDPOINT = self._real
         await super().__aexit__(*error)
+
+
+class HubFake(_InPlaceOfTheHub, RouterFake):
+    """The Hub and the router at one address."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.mappings = {model: dict(providers) for model, providers in MAPPINGS.items()}
+        self.asked_mapping: list[str] = []
 
     @override
     async def reply(self, request: Received, plan: Plan) -> Reply:
@@ -132,24 +137,11 @@ class HubFake(RouterFake):
         return json_reply([sorted(labels, key=lambda each: -each["score"])])
 
 
-class DirectFake(OpenAiLike):
+class DirectFake(_InPlaceOfTheHub, OpenAiLike):
     """A provider that is asked directly, and the Hub's answer on its own id of the model."""
 
     def __init__(self, answer: Answers = "Bonjour le monde.") -> None:
         super().__init__(OPENAI, answer=answer, model="qwen2.5-7b-instruct", api_key="scw-test-key")
-        self._real = constants.ENDPOINT
-
-    @override
-    async def __aenter__(self) -> Self:
-        await super().__aenter__()
-        self._real = constants.ENDPOINT
-        constants.ENDPOINT = self.url
-        return self
-
-    @override
-    async def __aexit__(self, *error: object) -> None:
-        constants.ENDPOINT = self._real
-        await super().__aexit__(*error)
 
     @override
     async def reply(self, request: Received, plan: Plan) -> Reply:

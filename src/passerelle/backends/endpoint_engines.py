@@ -31,14 +31,7 @@ class Engine:
 def _like(name: str) -> Engine:
     """An engine that is a server of kind `openai` elsewhere."""
     server = SERVERS[name]
-
-    def request(ask: Ask, target: Target) -> Sent:
-        return server.request(ask, openai.request(ask, target), target)
-
-    def reply(ask: Ask, payload: dict[str, Any]) -> bool:
-        changed = server.reply(ask, payload)
-        return openai.reply(ask, payload) or changed
-
+    request, reply = openai.speaking(server)
     return Engine(name, request, reply, server.rewrite, server.probe, meant=server.meant)
 
 

@@ -48,7 +48,8 @@ class Dialect:
 
     `request` makes the engine's request, or raises UpstreamFailed(UNSUPPORTED) for what it cannot do.
     `reply` mends a parsed reply in place and tells whether it did. `rewrite` gives a stream's mender, or None
-    when its events are OpenAI's already. `provider` names who served, from the reply's headers.
+    when its events are OpenAI's already. `provider` names who served, from the reply's headers. `meant` says what a
+    failure means whose status tells the wrong story.
     """
 
     request: Callable[[Ask, Target], Sent]
@@ -56,6 +57,7 @@ class Dialect:
     rewrite: Callable[[Ask], Rewrite] | None
     provider: Callable[[Mapping[str, str]], str]
     probe: Probe | None = None
+    meant: Callable[[UpstreamFailed], UpstreamFailed] = lambda failure: failure
 
 
 class HttpBackend:
@@ -67,7 +69,14 @@ class HttpBackend:
 
     async def start(self, ask: Ask, target: Target, wait: float = 0.0) -> Reply:
         """See `Backend.start`."""
-        return await exchange(ask, self._dialect.request(ask, target), self._dialect, self._upstream)
+        dialect = self._dialect
+        try:
+            return await exchange(ask, dialect.request(ask, target), dialect, self._upstream)
+        except UpstreamFailed as failure:
+            meant = dialect.meant(failure)
+            if meant is failure:
+                raise
+            raise meant from failure
 
     async def survey(self, models: Collection[str]) -> Survey:
         """See `Backend.survey`."""

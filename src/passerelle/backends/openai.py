@@ -6,18 +6,16 @@ usage. Servers that differ are rows of `dialects.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from passerelle.backends.base import Reply
 from passerelle.backends.dialects import SERVERS, Server
 from passerelle.backends.http_backend import Dialect, HttpBackend, Sent
 from passerelle.config.fields import UrlOptions
 from passerelle.domain.ask import Ask, Capability, Route, Task
 from passerelle.domain.catalog import BackendSpec, Target
-from passerelle.domain.errors import UpstreamFailed
 from passerelle.wire.base64 import from_base64, to_base64
 from passerelle.wire.upstream import Upstream
 
@@ -42,35 +40,27 @@ class OpenAIOptions(UrlOptions):
         return super().lacking() | SERVERS[self.dialect].lacks
 
 
-class OpenAIBackend(HttpBackend):
-    """One server, with its own way of saying what went wrong."""
-
-    def __init__(self, server: Server, spec: BackendSpec) -> None:
-        def request_of(ask: Ask, target: Target) -> Sent:
-            return server.request(ask, request(ask, target), target)
-
-        def reply_of(ask: Ask, payload: dict[str, Any]) -> bool:
-            changed = server.reply(ask, payload)
-            return reply(ask, payload) or changed
-
-        dialect = Dialect(request_of, reply_of, server.rewrite, served_by(spec), server.probe)
-        super().__init__(dialect, open_upstream(spec))
-        self._meant = server.meant
-
-    async def start(self, ask: Ask, target: Target, wait: float = 0.0) -> Reply:
-        """See `Backend.start`."""
-        try:
-            return await super().start(ask, target, wait)
-        except UpstreamFailed as failure:
-            meant = self._meant(failure)
-            if meant is failure:
-                raise
-            raise meant from failure
-
-
 def open_backend(spec: BackendSpec) -> HttpBackend:
     """A backend of this kind, from its checked configuration."""
-    return OpenAIBackend(SERVERS[spec.options.dialect], spec)
+    server = SERVERS[spec.options.dialect]
+    request_of, reply_of = speaking(server)
+    dialect = Dialect(request_of, reply_of, server.rewrite, served_by(spec), server.probe, meant=server.meant)
+    return HttpBackend(dialect, open_upstream(spec))
+
+
+def speaking(
+    server: Server,
+) -> tuple[Callable[[Ask, Target], Sent], Callable[[Ask, dict[str, Any]], bool]]:
+    """The request and the reply of a dialect: what is OpenAI's, with what this server has otherwise."""
+
+    def request_of(ask: Ask, target: Target) -> Sent:
+        return server.request(ask, request(ask, target), target)
+
+    def reply_of(ask: Ask, payload: dict[str, Any]) -> bool:
+        changed = server.reply(ask, payload)
+        return reply(ask, payload) or changed
+
+    return request_of, reply_of
 
 
 def open_upstream(spec: BackendSpec) -> Upstream:
