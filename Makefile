@@ -13,7 +13,7 @@ unexport VIRTUAL_ENV
 PASSERELLE_PORT ?= 8080
 export PASSERELLE_PORT
 
-.PHONY: run test test-engines check format install bench schema clean
+.PHONY: run test test-long test-engines demo-costs check format install bench schema clean
 
 run: install ## the service on 127.0.0.1:8080, nothing else to install
 	@exec $(BIN)/passerelle serve --demo
@@ -24,6 +24,12 @@ test: install ## everything that must hold: style, types, layers, tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+PASSERELLE_KILL_ROUNDS ?= 40
+PASSERELLE_KILL_SEEDS ?= 1,2,3
+
+test-long: install ## the tests that kill, for minutes; a failure names its seed in brackets
+	PASSERELLE_KILL_ROUNDS=$(PASSERELLE_KILL_ROUNDS) PASSERELLE_KILL_SEEDS=$(PASSERELLE_KILL_SEEDS) $(BIN)/pytest --dist load tests/kill
 
 test-engines: install $(ENGINES)/.synced ## through the gateway to a server nobody here wrote
 	$(BIN)/pytest -n 0 tests/engines
@@ -37,6 +43,9 @@ format: install ## mend what can be mended by machine
 
 schema: install ## write the JSON Schema of providers.yaml again
 	$(BIN)/passerelle schema > docs/providers.schema.json
+
+demo-costs: install ## a month of generated traffic, its reports in data/demo-costs, and the same figures again without the ledger
+	$(BIN)/python -m tools.demo_costs
 
 bench: install ## CPU per request beside LiteLLM's proxy, see benchmarks/README.md
 	$(BIN)/python -m benchmarks prepare litellm

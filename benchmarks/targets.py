@@ -74,9 +74,13 @@ def _second_upstream(_: Programs, place: Place) -> Launch:
 
 def _passerelle(programs: Programs, place: Place) -> Launch:
     config = f"""version: 1
-backends: {{static: {{kind: openai, url: "http://127.0.0.1:{place.upstream_port}"}}}}
+backends:
+  static:
+    kind: openai
+    url: "http://127.0.0.1:{place.upstream_port}"
+    cost: {{input_per_million: 0.1, output_per_million: 0.4, currency: USD}}
 models: {{{MODEL}: {{task: chat, targets: [{{backend: static, model: fake}}]}}}}
-tenants: {{bench: {{models: {{default: {MODEL}}}}}}}
+tenants: {{bench: {{models: {{default: {MODEL}}}, budget: {{amount: 1000000}}}}}}
 """
     return Launch(
         argv=(

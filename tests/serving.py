@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import yaml
@@ -27,6 +28,7 @@ from passerelle.http.inference import Scope, Send
 from passerelle.http.intake import Limits, Receive
 from passerelle.http.services import Reloaded, Services
 from passerelle.routing.load import load
+from tests.books import Ledger, pricing
 
 KEY = "test-key-of-tenant-acme-0123456789"
 
@@ -55,6 +57,7 @@ class Served:
     models: Path
     scout: Scout
     records: list[Record] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
     key: str = KEY
 
     def publish(self, configuration: Mapping[str, object]) -> None:
@@ -114,9 +117,10 @@ async def serving(
     keys = FixedKeys(callers or {KEY.encode(): Caller("key_test", "acme", Role.MEMBER)})
     registry = kinds(models)
     catalog = catalog_of(configuration, environment=environment, models=models)
-    editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec))
+    editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec), pricing)
+    ledger = Ledger(ZoneInfo(catalog.time_zone))
     records: list[Record] = []
-    gateway = Gateway(editions, sinks=[records.append], draw=random.Random(7).random)
+    gateway = Gateway(editions, books=ledger.books, sinks=[records.append], draw=random.Random(7).random)
     scout = Scout(editions, every=3600)
     services = Services(
         gateway=gateway,
@@ -128,6 +132,7 @@ async def serving(
         reload=_no_reload,
         scout=scout,
         metrics=lambda: b"",
+        money=None,  # type: ignore[arg-type]  # its routes have tests of their own, on PostgreSQL
         ready=lambda: True,
         degraded=list,
     )
@@ -140,7 +145,7 @@ async def serving(
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup(sockets=[listener])
     try:
-        yield Served(f"http://127.0.0.1:{port}", port, editions, environment, models, scout, records)
+        yield Served(f"http://127.0.0.1:{port}", port, editions, environment, models, scout, records, ledger)
     finally:
         for accepting in server.servers:
             accepting.close()
@@ -149,6 +154,7 @@ async def serving(
         async with asyncio.timeout(5):
             while server.server_state.connections or server.server_state.tasks:
                 await asyncio.sleep(0.002)
+        await gateway.aclose()
         await editions.aclose()
         listener.close()
 

@@ -7,12 +7,13 @@ import functools
 import os
 import random
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 import structlog
 
+from passerelle.accounting import in_background, open_accounting, run_accounting
 from passerelle.backends.registry import kinds
 from passerelle.domain.caller import Caller
 from passerelle.domain.catalog import Catalog
@@ -93,15 +94,22 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         await ring.refresh()
         metrics = Metrics()
         registry = kinds(folder.models)
-        editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec))
+        names = {key.id: key.name for key in await store.list_keys(None)}
+        accounting = await open_accounting(
+            stack, folder=folder, database=database, catalog=catalog, metrics=metrics, key_names=names
+        )
+        editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec), accounting.pricing)
         stack.push_async_callback(editions.aclose)
         accounts = Accounts(monotonic, told=metrics.accounts_resting.set)
+        books = await run_accounting(stack, accounting, editions)
         gateway = Gateway(
             editions,
+            books=accounting.books,
             sinks=[meter(metrics), tell],
             draw=random.SystemRandom().random,
             accounts=accounts,
         )
+        stack.push_async_callback(gateway.aclose)
         scout = Scout(editions, every=settings.survey_seconds)
         live = _live(settings, catalog, editions, metrics)
         live.on_swap.append(lambda _: scout.changed())
@@ -116,12 +124,13 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             reload=functools.partial(_reload, live),
             scout=scout,
             metrics=metrics.exposition,
+            money=books.money(),
             ready=lambda: state["ready"],
             degraded=lambda: _degraded(ring, live),
         )
-        await _background(stack, ring.run(settings.key_refresh_seconds))
-        await _background(stack, live.watch(_WATCH_SECONDS))
-        await _background(stack, scout.run())
+        await in_background(stack, ring.run(settings.key_refresh_seconds))
+        await in_background(stack, live.watch(_WATCH_SECONDS))
+        await in_background(stack, scout.run())
         yield Parts(services, folder, live, state)
 
 
@@ -146,7 +155,7 @@ async def _open_database(settings: Settings, folder: DataFolder, stack: AsyncExi
 
 
 def _live(settings: Settings, catalog: Catalog, editions: Editions, metrics: Metrics) -> Live:
-    live = Live(settings.config, functools.partial(load_file, settings), catalog)
+    live = Live(settings.config, functools.partial(_load_for, settings, catalog), catalog)
 
     def swapped(new: Catalog) -> None:
         editions.publish(new)
@@ -168,6 +177,22 @@ def _live(settings: Settings, catalog: Catalog, editions: Editions, metrics: Met
     return live
 
 
+def _load_for(settings: Settings, running: Catalog, text: str) -> Loaded:
+    """A newer text for a service that runs: what its months are counted in stays until it starts again."""
+    loaded = load_file(settings, text)
+    new = loaded.catalog
+    if new is None or (new.currency, new.time_zone) == (running.currency, running.time_zone):
+        return loaded
+    finding = Finding(
+        "error",
+        "C33",
+        "The operator's currency and time zone do not change while months are counted in them.",
+        "Start the service again, best at the beginning of a month.",
+        str(settings.config),
+    )
+    return replace(loaded, catalog=None, findings=(finding, *loaded.findings))
+
+
 async def _reload(live: Live) -> Reloaded:
     loaded = await live.reload_in_thread()
     return Reloaded(loaded.catalog is not None, live.catalog.version, loaded.findings)
@@ -177,15 +202,3 @@ def _degraded(ring: KeyRing, live: Live) -> list[str]:
     """What does not work although requests are answered; anybody may read this, so it names no details."""
     database = [] if ring.reachable else ["database"]
     return database + (["configuration"] if live.refused else [])
-
-
-async def _background(stack: AsyncExitStack, work: object) -> None:
-    """Run something until the parts are closed."""
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
-
-    async def stop() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-    stack.push_async_callback(stop)

@@ -23,6 +23,8 @@ _HEAVY = {
     "tokenizers",
     "huggingface_hub",
     "httpx2",
+    "genai_prices",
+    "ecologits",
     "alembic",
     "litellm",
     "openai",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from passerelle.domain.ask import Ask, Usage
 from passerelle.domain.catalog import Target
@@ -39,6 +39,7 @@ class Reply:
     usage: Usage | None = None
     upstream_id: str | None = None  # the engine's own request id, for its operator
     ignored: tuple[str, ...] = ()  # parameters the engine was not given because it would misread them
+    said: Mapping[str, Any] | None = None  # usage of a whole body as the engine sent it
 
 
 class Backend(Protocol):

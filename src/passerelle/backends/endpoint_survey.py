@@ -73,10 +73,23 @@ def read(
     state = _STATES.get(endpoint.state, State.DOWN)
     return Survey(
         state,
-        {name: replace(each, facts=replace(each.facts, price=price)) for name, each in known.items()},
+        {
+            name: replace(each, facts=replace(each.facts, price=price, revision=endpoint.revision))
+            for name, each in known.items()
+        },
         (*_about(endpoint, engine), *([("price", f"not known: {unpriced}")] if unpriced else [])),
         (*_wrong(endpoint, state, stated, cure=cure), *problems),
+        replicas=_paid(endpoint, state),
     )
+
+
+def _paid(endpoint: Endpoint, state: State) -> int | None:
+    """How many replicas are paid for: those that are ready, and of one that is being started at least one."""
+    if state in (State.ASLEEP, State.PAUSED):
+        return 0
+    if state in (State.READY, State.WAKING):
+        return max(endpoint.ready or 0, endpoint.min_replica, 1)
+    return None
 
 
 def _about(endpoint: Endpoint, engine: str) -> list[tuple[str, str]]:

@@ -26,7 +26,8 @@ from passerelle.backends.probes import served
 from passerelle.backends.tei import Line, Tei
 from passerelle.backends.tgi_completion import needs_native
 from passerelle.backends.tgi_native import Native
-from passerelle.config.fields import BackendOptions, Duration, SecretReference
+from passerelle.config.base import SecretReference
+from passerelle.config.fields import BackendOptions, Duration
 from passerelle.domain.ask import Ask, Capability, Route, Task
 from passerelle.domain.catalog import BackendSpec, Location, Party, Target
 from passerelle.domain.errors import CannotRun, Fault, Told, UpstreamFailed

@@ -25,7 +25,8 @@ from passerelle.backends.provider_parties import PARTIES
 from passerelle.backends.provider_routes import TASKS, Way, way
 from passerelle.backends.ranks import documents_of, ranking, unread
 from passerelle.backends.tei_answers import classification
-from passerelle.config.fields import BackendOptions, LocationFields, SecretReference, Strict, Url
+from passerelle.config.base import SecretReference, Strict
+from passerelle.config.fields import BackendOptions, LocationFields, Url
 from passerelle.domain.ask import Ask, Capability, Route, Task
 from passerelle.domain.catalog import BackendSpec, Location, Party, Target
 from passerelle.domain.errors import CannotRun, Fault, UpstreamFailed

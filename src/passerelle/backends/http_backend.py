@@ -112,7 +112,15 @@ async def exchange(ask: Ask, sent: Sent, dialect: Dialect, upstream: Upstream) -
     payload = parse_reply(raw)
     if dialect.reply(ask, payload):
         raw = orjson.dumps(payload)
-    return Reply(provider, raw, usage=usage_of(payload), upstream_id=upstream_id, ignored=sent.ignored)
+    said = payload.get("usage")
+    return Reply(
+        provider,
+        raw,
+        usage=usage_of(payload),
+        upstream_id=upstream_id,
+        ignored=sent.ignored,
+        said=said if isinstance(said, dict) else None,
+    )
 
 
 async def survey(probe: Probe | None, upstream: Upstream, models: Collection[str]) -> Survey:

@@ -65,6 +65,7 @@ def tgi_info(documents: Mapping[str, Any], models: Collection[str]) -> Survey:
     facts = Facts(
         lacks=frozenset({Capability.VISION}) if blind else frozenset(),
         context=total if positive(total) else None,
+        revision=sha if isinstance(sha := info.get("model_sha"), str) and sha.isalnum() else None,
     )
     shown = (("model", "model_id"), ("version", "version"), ("most concurrent", "max_concurrent_requests"))
     about = tuple((label, str(info[name])[:_LONGEST]) for label, name in shown if info.get(name) is not None)

@@ -1,119 +1,91 @@
-"""`passerelle costs`: what things cost, and who says so."""
+"""`passerelle costs`: what things cost, what a month has cost, and what finance does about it."""
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import click
 import orjson
 
+from passerelle.cli import cost_reports, ledger
+from passerelle.cli.operator import order
 from passerelle.cli.options import as_json, with_settings
 from passerelle.domain.catalog import Catalog, Target
 from passerelle.domain.errors import ConfigurationRefused
-from passerelle.domain.ledger import Priced, TokenKind, Unit
-from passerelle.domain.money import decimal
+from passerelle.domain.ledger import TokenKind
 from passerelle.ledger.price_tables import packaged
 from passerelle.ledger.prices import PriceBook
 from passerelle.ledger.quotes import Quote
 from passerelle.parts import load_file
+from passerelle.reports.price_list import price_list
 from passerelle.routing.live import read_text
 from passerelle.settings import Settings
 
 
 @click.group()
 def costs() -> None:
-    """What models cost."""
+    """What models cost, and what a month has cost whom."""
+
+
+for _command in (*cost_reports.COMMANDS, *ledger.COMMANDS):
+    costs.add_command(_command)
 
 
 @costs.command()
+@click.option("--live", is_flag=True, help="Ask the running service, which knows what providers list today.")
 @as_json
 @with_settings
-def prices(settings: Settings, json_: bool) -> None:
-    """What each target costs and who says so: the configuration, then lists that came with packages.
+def prices(settings: Settings, live: bool, json_: bool) -> None:
+    """What each target costs and who says so.
 
-    Calls nobody: prices that a provider lists are known to the running service alone.
+    The configuration goes first, then the provider's own list, then lists that came with packages. Without --live
+    nobody is asked, and what only a provider lists is not known.
     """
+    document = order(settings, "GET", "/admin/ledger/prices") if live else _offline(settings)
+    if json_:
+        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        return
+    model = None
+    for entry in document["prices"]:
+        if entry["model"] != model:
+            model = entry["model"]
+            click.echo(model)
+        click.echo(
+            f"  {entry['backend']}/{entry['target']}: {_figures(entry)}\n    {entry['source']}: {entry['why']}"
+        )
+
+
+def _offline(settings: Settings) -> dict[str, Any]:
     loaded = load_file(settings, read_text(settings.config))
-    catalog = loaded.catalog or loaded.draft
+    catalog: Catalog | None = loaded.catalog or loaded.draft
     if catalog is None:
         raise ConfigurationRefused(loaded.errors)
     book = PriceBook(currency=catalog.currency, version=catalog.version, tables=packaged())
-    quotes = _quotes(catalog, book)
-    if json_:
-        told = [_as_json(model, target, quote) for model, target, quote in quotes]
-        document = {"configuration": catalog.version, "currency": catalog.currency, "prices": told}
-        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
-        return
-    for model in catalog.models:
-        click.echo(model)
-        for target, quote in ((target, quote) for name, target, quote in quotes if name == model):
-            click.echo(f"  {target.name}: {_figures(quote)}\n    {quote.source}: {quote.why}")
+    known = catalog
+
+    def quote(target: Target) -> Quote:
+        return book.quote(known.backends[target.backend], target)
+
+    return price_list(catalog, quote)
 
 
-def _quotes(catalog: Catalog, book: PriceBook) -> list[tuple[str, Target, Quote]]:
-    return [
-        (model.name, target, book.quote(catalog.backends[target.backend], target))
-        for model in catalog.models.values()
-        for target in model.targets
-    ]
-
-
-def _per(price: Priced) -> Decimal:
-    """For one image or second, for a million tokens."""
-    return decimal(price.per_unit * (1_000_000 if price.unit is Unit.TOKENS else 1))
-
-
-def _plain(amount: Decimal) -> str:
-    """Without an exponent or zeros that say nothing."""
-    text = format(amount, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _figures(quote: Quote) -> str:
-    if quote.priced is None:
+def _figures(entry: dict[str, Any]) -> str:
+    if not entry["known"]:
         return "not known, which is not free"
-    if quote.capacity is not None:
-        return f"{_plain(decimal(quote.capacity.per_hour))} {quote.currency} an hour, shared out by use"
-    others = {meter: price for meter, price in quote.priced.items() if price.unit is not Unit.TOKENS}
+    if entry["per_hour"] is not None:
+        return f"{entry['per_hour']} {entry['currency']} an hour, shared out by use"
+    meters: dict[str, dict[str, Any]] = entry["prices"]
+    others = {meter: price for meter, price in meters.items() if price["for"] != "million tokens"}
     if others:
         return ", ".join(
-            f"{_plain(_per(price))} {price.currency} a {meter}" for meter, price in others.items()
+            f"{price['amount']} {entry['currency']} a {meter}" for meter, price in others.items()
         )
-    if not any(price.per_unit for price in quote.priced.values()):
+    if all(price["amount"] == "0" for price in meters.values()):
         return "nothing"
     told = [
-        f"{_plain(_per(quote.priced[kind]))} {kind.value.replace('_', ' ')}"
-        + (" (our reading)" if kind in quote.guessed else "")
+        f"{meters[kind]['amount']} {kind.value.replace('_', ' ')}"
+        + (" (our reading)" if meters[kind]["estimated"] else "")
         for kind in TokenKind
-        if kind in quote.priced
+        if kind in meters
     ]
-    return f"{quote.currency} for a million tokens: {', '.join(told)}"
-
-
-def _as_json(model: str, target: Target, quote: Quote) -> dict[str, Any]:
-    capacity = quote.capacity
-    return {
-        "model": model,
-        "backend": target.backend,
-        "target": target.model,
-        "currency": quote.currency,
-        "source": quote.source,
-        "as_of": quote.as_of,
-        "why": quote.why,
-        "known": quote.priced is not None,
-        "per_hour": None if capacity is None else _plain(decimal(capacity.per_hour)),
-        "prices": {
-            meter: {
-                "amount": _plain(_per(price)),
-                "for": "million tokens" if price.unit is Unit.TOKENS else meter,
-                "price_id": price.price_id,
-                "estimated": meter in quote.guessed,
-            }
-            for meter, price in (quote.priced or {}).items()
-        },
-        "above_prompt_tokens": [
-            {"tokens": above, "prices": {meter: _plain(_per(price)) for meter, price in priced.items()}}
-            for above, priced in quote.tiers
-        ],
-    }
+    return f"{entry['currency']} for a million tokens: {', '.join(told)}"

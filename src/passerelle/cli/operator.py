@@ -21,26 +21,38 @@ from passerelle.parts import open_parts
 from passerelle.settings import Settings
 from passerelle.stores.folder import DataFolder, connect_to
 
-_SECONDS = 30.0
+_SECONDS = 300.0  # a year of entries takes a while to be summed
 
 
 def order(settings: Settings, method: str, path: str, body: Any = None) -> Any:
-    """The reply to one request with the operator's authority. Raises CannotRun with the service's own words."""
+    """The JSON of the reply to one request with the operator's authority.
+
+    Raises CannotRun with the service's own words.
+    """
+    reply = fetch(settings, method, path, body)
+    return orjson.loads(reply) if reply else None
+
+
+def fetch(settings: Settings, method: str, path: str, body: Any = None) -> bytes:
+    """The reply as it came. Raises CannotRun with the service's own words."""
     socket_path = DataFolder(settings.data).control_socket
     raw = orjson.dumps(body) if body is not None else b""
+    connection = _Connection(socket_path)
     try:
-        status, reply = _through_socket(socket_path, method, path, raw)
-    except OSError:
+        connection.connect()
+    except OSError:  # nothing runs
         status, reply = asyncio.run(_in_process(settings, method, path, raw))
-    document = orjson.loads(reply) if reply else None
+    else:
+        status, reply = _through_socket(connection, method, path, raw)
     if status >= 400:
+        document = orjson.loads(reply) if reply else None
         said = (
             document["error"]["message"]
             if isinstance(document, dict) and "error" in document
             else f"status {status}"
         )
         raise CannotRun(said)
-    return document
+    return reply
 
 
 class _Connection(http.client.HTTPConnection):
@@ -55,12 +67,17 @@ class _Connection(http.client.HTTPConnection):
         self.sock: socket.socket = connect_to(self._path, timeout=_SECONDS)
 
 
-def _through_socket(socket_path: Path, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-    connection = _Connection(socket_path)
+def _through_socket(connection: _Connection, method: str, path: str, body: bytes) -> tuple[int, bytes]:
     try:
         connection.request(method, path, body=body or None, headers={"content-type": "application/json"})
         response = connection.getresponse()
         return response.status, response.read()
+    except (OSError, http.client.HTTPException) as error:
+        # Not asked again: what books money may have been done already.
+        raise CannotRun(
+            "The running service broke off before it had answered.",
+            "See whether the order was carried out before you give it again.",
+        ) from error
     finally:
         connection.close()
 

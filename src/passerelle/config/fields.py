@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     WithJsonSchema,
     model_validator,
 )
 
+from passerelle.config.base import SecretReference, Strict
+from passerelle.config.billing import CapacityFields, PowerFields
 from passerelle.config.cost import CostWords, cost_field
 from passerelle.config.countries import check_country
 from passerelle.domain.ask import Capability, Task
@@ -27,7 +27,6 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = r"^(\d+(?:\.\d+)?)(ms|s|m|min|h)$"
 _LONGEST = 86_400.0  # seconds; nothing this file times takes longer than a day
 _URL = r"^https?://[A-Za-z0-9.\-_\[\]:]+(/[^\s?#]*)?$"
-_REFERENCE = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
 
 
 def parse_duration(value: Any) -> Any:
@@ -55,14 +54,6 @@ def _plain_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _secret_reference(value: str) -> str:
-    if not re.fullmatch(_REFERENCE, value):
-        raise ValueError(
-            "holds no reference to a secret; write env:NAME or file:/path, never the secret itself"
-        )
-    return value
-
-
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
@@ -79,15 +70,6 @@ Country = Annotated[
     str, AfterValidator(check_country), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"})
 ]
 Url = Annotated[str, AfterValidator(_plain_url), WithJsonSchema({"type": "string", "pattern": _URL})]
-SecretReference = Annotated[
-    str, AfterValidator(_secret_reference), WithJsonSchema({"type": "string", "pattern": _REFERENCE})
-]
-
-
-class Strict(BaseModel):
-    """Unknown keys are refused, values are not coerced from other types, instances do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 class LocationFields(Strict):
@@ -115,10 +97,17 @@ class TimeoutFields(Strict):
     first_content: Duration = Field(default=60.0, description="Until a stream's first content.")
     between_chunks: Duration = Field(default=60.0, description="Longest silence inside a stream.")
     total: Duration = Field(default=600.0, description="For the whole answer, all tries together.")
+    after_hangup: Duration | None = Field(
+        default=None,
+        description="How long an engine that bills what nobody reads goes on after its caller hung up, until it says "
+        "what it has used; without it, it is hung up on at once and what was delivered is counted.",
+        examples=["30s"],
+    )
 
     def value(self) -> TimeLimits:
         """The frozen value."""
-        return TimeLimits(self.connect, self.first_content, self.between_chunks, self.total)
+        after = self.after_hangup or 0.0
+        return TimeLimits(self.connect, self.first_content, self.between_chunks, self.total, after)
 
 
 class BackendOptions(Strict):
@@ -142,6 +131,13 @@ class BackendOptions(Strict):
     cost: CostWords | None = cost_field(
         "What it costs: a price, or `auto` for the provider's own list.",
         {"per_hour": 0.76, "currency": "EUR"},
+    )
+
+    capacity: CapacityFields | None = Field(
+        default=None, description="How hours that are paid are shared among those who used them."
+    )
+    power: PowerFields | None = Field(
+        default=None, description="What its machine draws, for reports: hours that are paid times watts."
     )
 
     def where(self) -> Location:

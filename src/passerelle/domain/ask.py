@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+IMAGE_BYTES = 4_000  # what an image counts for in a size: some thousand tokens, whatever its file weighs
+
 
 class Task(StrEnum):
     """What a model is asked to do; a model of `providers.yaml` has exactly one."""
@@ -74,6 +76,8 @@ class Ask:
     needs: Needs
     arrived: float  # time.monotonic() when its first byte was read
     patience: float | None = None  # seconds after which the caller stops waiting, where it says so
+    size: int = 0  # bytes of what is asked; an image counts as `IMAGE_BYTES`
+    use: str = ""  # what it is for, where Passerelle itself asks
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from passerelle.domain.ask import Capability, Task
+from passerelle.domain.billing import Budget, Power, Sharing, Tax, Terms, Webhook
 from passerelle.domain.prices import Stated
 
 
@@ -40,6 +41,12 @@ class TimeLimits:
     first_content: float = 60.0  # streams: until the first content; other calls are bound by `total`
     between_chunks: float = 60.0
     total: float = 600.0
+    after_hangup: float = 0.0  # how long an engine goes on when nobody reads, for what it says it has used
+
+    @property
+    def longest(self) -> float:
+        """Seconds from the first try of a request to the last byte of its answer: `total` holds for each half."""
+        return 2 * self.total + self.after_hangup
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,8 @@ class BackendSpec:
     wake: float = 0.0  # seconds an engine that sleeps may take to wake; 0: it never sleeps
     patient: bool = False  # waited for while it wakes, even where another target is left
     cost: Stated | None = None  # what its targets cost that have no cost of their own; None = not said
+    sharing: Sharing = field(default_factory=Sharing)  # of its hours, where those are paid
+    power: Power | None = None  # what its machine draws, where that was measured
 
     def parties_of(self, target: Target) -> tuple[Party, ...]:
         """Every party that sees what is sent to this target.
@@ -149,6 +158,10 @@ class Tenant:
     degraded: bool = False  # may answers come from a target marked degraded?
     attempts: int = 3  # most tries one request may make over all its targets
     bill_to: str | None = None  # its own organisation on the Hub, which pays for its Inference Providers
+    budget: Budget | None = None
+    terms: Terms | None = None  # None: it is charged what its calls cost
+    tax: Tax | None = None
+    tags: tuple[str, ...] = ()  # keys of a request's `metadata` that reports are divided by
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,5 +174,7 @@ class Catalog:
     tenants: Mapping[str, Tenant]
     operator: str = ""
     currency: str = "EUR"  # of the operator's reports, ISO 4217
+    time_zone: str = "UTC"  # of the operator's months, an IANA name
+    webhooks: tuple[Webhook, ...] = ()
     source: str = "providers.yaml"
     warnings: tuple[str, ...] = field(default=())

@@ -11,6 +11,7 @@ PasserelleError
 │   ├── MethodNotAllowed     405
 │   ├── TooLarge             413
 │   ├── UnsupportedMedia     415
+│   ├── OverBudget           429: its money is spent (`ledger/budgets.py`)
 │   └── ClientGone           499: nobody is there to read the answer (never sent, only recorded)
 ├── Unavailable              503: try again later
 │   └── KeysUnavailable      503: a key that is not known here could not be looked up

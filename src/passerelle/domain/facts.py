@@ -40,6 +40,7 @@ class Facts:
     lacks: frozenset[Capability] = frozenset()
     context: int | None = None  # tokens
     price: Price | None = None
+    revision: str | None = None  # of the model's files
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +74,4 @@ class Survey:
     models: Mapping[str, Known] = field(default_factory=dict)
     about: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
+    replicas: int | None = None  # that are paid for now, where that can be asked

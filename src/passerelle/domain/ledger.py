@@ -22,6 +22,16 @@ class TokenKind(StrEnum):
     AUDIO_OUTPUT = "audio_output"
 
 
+class EntryKind(StrEnum):
+    """Why an entry was booked. Nothing is ever changed: what was wrong is corrected by another entry."""
+
+    SETTLE = "settle"  # what a try used
+    ADJUST = "adjust"  # a correction: of an estimate, or to what a provider invoiced
+    ALLOCATE = "allocate"  # a share of an hour of capacity
+    CREDIT = "credit"  # given back to a tenant
+    VOID = "void"  # an entry taken back
+
+
 class Unit(StrEnum):
     """What a quantity counts."""
 
@@ -29,6 +39,7 @@ class Unit(StrEnum):
     IMAGES = "images"
     SECONDS = "seconds"
     REQUESTS = "requests"
+    MILLISECONDS = "milliseconds"  # of capacity
 
 
 class Certainty(StrEnum):
@@ -60,7 +71,12 @@ class Priced:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One kind of thing used in one try. `amount` is in pico-units of `currency`, 0 where unpriced."""
+    """One kind of thing used in one try. `amount` is in pico-units of `currency`, 0 where unpriced.
+
+    `cost`, `billed` and `saved` are in pico-units of the operator's currency: the amount exchanged, what the payer is
+    charged for it (the cost and the tenant's markup), and what an answer from the cache would have been charged.
+    `saved` is never part of a sum.
+    """
 
     meter: str  # a `TokenKind`, or `image`, `second`, `request`
     quantity: int
@@ -69,11 +85,26 @@ class Line:
     amount: int
     certainty: Certainty
     price_id: str | None = None
+    cost: int = 0
+    billed: int = 0
+    saved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """How amounts of one currency became the operator's: `amount * rate`, of the day `on`."""
+
+    currency: str  # the operator's
+    rate: str  # a decimal, exactly as it was multiplied; "1" where nothing was exchanged
+    on: str | None = None  # ISO 8601 date of the reference rate; None where nothing was exchanged
 
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A try, before its first byte went to an engine. Times are Unix milliseconds, UTC."""
+    """A try, before its first byte went to an engine. Times are Unix milliseconds, UTC.
+
+    `held` is the most that it can cost, as far as anybody knows: what is booked if its process dies before the end.
+    """
 
     attempt_id: str  # unique for ever
     request_id: str
@@ -88,6 +119,9 @@ class Began:
     at: int
     catalog: str  # version of the configuration
     tags: Mapping[str, str] | None = None
+    use: str = ""  # what it was for, where Passerelle itself asked: `rag`, `cache`, `job`, ...
+    held: int | None = None  # pico-units of the price's currency; None = not known
+    held_currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +135,11 @@ class Ended:
     served: bool
     provider: str | None
     upstream_id: str | None
-    usage: Mapping[str, int] | None  # as the provider sent it
+    usage: Mapping[str, object] | None  # as the provider sent it
     usage_source: UsageSource
     payer: str  # an account: `tenant:<name>` or `operator:retry`
     lines: tuple[Line, ...] = ()
     payee: str | None = None  # an account; None = `provider:<name>:payable`, of whoever served
+    exchange: Exchange | None = None  # None = nothing is billed for it
+    first_ms: int | None = None  # milliseconds from its start to the answer's head or first content
+    revision: str | None = None  # of the model, where the engine says which it runs

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 
+from passerelle.backends.base import Stream
 from passerelle.domain.ask import Ask
 from passerelle.domain.errors import Fault, UpstreamFailed
+from passerelle.domain.ledger import Certainty
+from passerelle.domain.money import decimal
 from passerelle.gateway.attempts import Started, within
 from passerelle.gateway.bill import Bill
 from passerelle.gateway.record import Outcome
+from passerelle.gateway.relay import Relay
+from passerelle.gateway.trial import answer_bytes, said_of
+
+Keep = Callable[[Coroutine[None, None, None]], None]  # runs to its end what a closed answer still has to do
 
 _LINGER = (
     0.1  # seconds an engine is given to close a finished stream, so that its connection can be used again
@@ -20,17 +27,22 @@ _LINGER = (
 class Answer:
     """An answer that has begun: a whole body, or a stream past its first content."""
 
-    def __init__(self, ask: Ask, started: Started, *, bill: Bill, leave: Callable[[], None]) -> None:
+    def __init__(
+        self, ask: Ask, started: Started, *, bill: Bill, leave: Callable[[], None], keep: Keep
+    ) -> None:
         self._ask = ask
         self._started = started
         self._bill = bill
         self._leave = leave
+        self._keep = keep
         self._head = started.head
         self._closed = False
+        self._delivered: int | None = None  # bytes of text the caller got before it hung up
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + started.spec.limits.total
         self.overhead = monotonic() - ask.arrived - sum(attempt.seconds for attempt in bill.attempts)
         self.facts = _facts(started, len(bill.attempts))
+        self._after = started.spec.limits.after_hangup
 
     @property
     def body(self) -> bytes:
@@ -65,9 +77,10 @@ class Answer:
         """The last bytes of a finished stream: usage if it was asked for, our own figures, the end mark."""
         relay = self._started.relay
         usage = relay.closing() if relay else b""
-        figures = b": passerelle overhead-ms=%.2f attempts=%d\n\n" % (
+        figures = b": passerelle overhead-ms=%.2f attempts=%d cost=%b\n\n" % (
             self.overhead * 1000,
             len(self._bill.attempts),
+            self.cost(),
         )
         return usage + figures + b"data: [DONE]\n\n"
 
@@ -81,19 +94,61 @@ class Answer:
         except (TimeoutError, UpstreamFailed):
             pass  # the connection is closed instead of kept
 
+    def cost(self) -> bytes:
+        """What the tenant is charged for the answer, as the header says it: an amount and a currency."""
+        said, received = self._used()
+        charged = self._bill.price(said, received)
+        if charged is None or charged.exchange is None:
+            return b"unknown"
+        if any(line.certainty is Certainty.UNPRICED for line in charged.lines):
+            return b"unknown"
+        return f"{_plain(charged.total)} {charged.exchange.currency}".encode("ascii")
+
     def settle(self, outcome: Outcome, code: str | None = None) -> None:
         """Settle the bill with what is known now; the first call counts."""
         relay = self._started.relay
         if relay is not None:
             self._bill.usage = relay.usage
-        self._bill.settle(outcome, code)
+        said, received = self._used()
+        whole = relay is None or relay.done
+        self._bill.settle(outcome, code, said=said, received=received, whole=whole)
+
+    def _used(self) -> tuple[Sequence[object], int]:
+        """Every usage the engine sent, and the bytes of text it gave."""
+        relay, reply = self._started.relay, self._started.reply
+        if relay is not None:
+            return relay.said, relay.received if self._delivered is None else self._delivered
+        return said_of(reply.usage, reply.said), answer_bytes(self._ask, reply.usage, reply.body)
 
     def close(self) -> None:
-        """Hang up on an engine still at work and settle. Idempotent; never waits, so it cannot be cancelled."""
+        """Hang up on an engine still at work and settle. Idempotent; never waits, so it cannot be cancelled.
+
+        An engine whose backend says so is listened to a while longer, for the usage at its stream's end.
+        """
         if self._closed:
             return
         self._closed = True
-        stream = self._started.reply.stream
+        relay, stream = self._started.relay, self._started.reply.stream
+        waits = self._after and not self._bill.settled
+        if waits and relay is not None and stream is not None and not relay.done:
+            self._keep(self._finish(stream, relay))
+        else:
+            self._end(stream)
+
+    async def _finish(self, stream: Stream, relay: Relay) -> None:
+        """Read what nobody waits for any more, for so long."""
+        received = relay.received
+        try:
+            async with asyncio.timeout(self._after):
+                while not relay.done and (block := await stream.read()):
+                    relay.take(block)
+        except Exception:  # noqa: BLE001, S110 - nobody waits for what is wrong with it
+            pass  # what was delivered counts then
+        finally:
+            self._delivered = received
+            self._end(stream)
+
+    def _end(self, stream: Stream | None) -> None:
         try:
             if stream is not None:
                 stream.close()
@@ -102,6 +157,12 @@ class Answer:
                 self.settle(Outcome.HUNG_UP)
             finally:
                 self._leave()
+
+
+def _plain(amount: int) -> str:
+    """Pico-units as a decimal without an exponent or zeros that say nothing."""
+    text = f"{decimal(amount):f}"
+    return text.rstrip("0").rstrip(".") or "0"
 
 
 def _facts(started: Started, attempts: int) -> list[tuple[bytes, bytes]]:

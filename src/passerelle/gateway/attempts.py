@@ -16,7 +16,7 @@ from passerelle.gateway.accounts import Accounts
 from passerelle.gateway.affinity import Flight
 from passerelle.gateway.bill import Bill
 from passerelle.gateway.edition import Edition
-from passerelle.gateway.record import Attempt
+from passerelle.gateway.record import HANGUP, Attempt
 from passerelle.gateway.relay import Relay
 from passerelle.gateway.tries import Next, Tries
 from passerelle.policy.judge import judge
@@ -90,22 +90,26 @@ async def start(
             tries.failed(turn, UpstreamFailed(Fault.CREDITS, "The account has no credits left."))
             continue
         began = loop.time()
+        bill.begin(target)
         watch.flight.begin(target)
         try:
             started = await _start_one(ask, turn, spec=spec, edition=edition, opened=opened)
         except UpstreamFailed as failure:
             watch.flight.end(target)
+            bill.failed(failure)
             bill.attempts.append(_attempt(target, spec, loop.time() - began, fault=failure.fault))
             if failure.fault is Fault.CREDITS:
                 watch.accounts.refused(account, backend=spec.name)
             else:
                 watch.accounts.unsure(account)
             tries.failed(turn, failure, patient=spec.patient)
-        except BaseException:
+        except BaseException as error:
             watch.flight.end(target)
+            bill.left(by_caller=isinstance(error, asyncio.CancelledError) and HANGUP in error.args)
             watch.accounts.unsure(account)
             raise
         else:
+            bill.answered(started.reply.provider, started.reply.upstream_id)
             watch.accounts.answered(account)
             bill.attempts.append(_attempt(target, spec, loop.time() - began, reply=started.reply))
             bill.usage = started.reply.usage

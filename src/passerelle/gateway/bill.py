@@ -1,49 +1,202 @@
-"""`Bill`: opened once, settled once, whatever happens in between."""
+"""`Bill`: opened once, settled once, whatever happens in between: money held, tries written down, a record kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 
+import structlog
+
 from passerelle.domain.ask import Ask, Usage
+from passerelle.domain.billing import Budget, OnExceed
 from passerelle.domain.caller import Caller
+from passerelle.domain.catalog import Target, Tenant
+from passerelle.domain.errors import UpstreamFailed
+from passerelle.gateway.books import Books
+from passerelle.gateway.edition import Edition
+from passerelle.gateway.pricing import Charged
 from passerelle.gateway.record import Attempt, Outcome, Record, Sink
+from passerelle.gateway.trial import Trial, sizes
+from passerelle.ledger.holds import Hold
+
+_log = structlog.get_logger(__name__)
+
+_MARGIN = 60.0  # seconds that a hold outlives the longest try
 
 
 class Bill:
-    """Collects what a request did and hands every sink exactly one record of it."""
+    """Holds what a request may cost, writes down its tries, and hands every sink exactly one record of it."""
 
-    __slots__ = (
-        "_ask",
-        "_caller",
-        "_catalog",
-        "_settled",
-        "_sinks",
-        "_tenant",
-        "attempts",
-        "opened",
-        "usage",
-    )
+    __slots__ = ("_ask", "_books", "_caller", "_charged", "_edition", "_hold", "_settled", "_sinks", "_sizes", "_tenant",
+                 "_trial", "attempts", "opened", "usage")  # fmt: skip
 
-    def __init__(self, caller: Caller, ask: Ask, *, tenant: str, catalog: str, sinks: Sequence[Sink]) -> None:
+    def __init__(
+        self,
+        caller: Caller,
+        ask: Ask,
+        *,
+        tenant: Tenant,
+        edition: Edition,
+        books: Books,
+        sinks: Sequence[Sink],
+    ) -> None:
         self._caller = caller
         self._ask = ask
         self._tenant = tenant
-        self._catalog = catalog
+        self._edition = edition
+        self._books = books
         self._sinks = sinks
         self._settled = False
+        self._hold: Hold | None = None
+        self._sizes: tuple[int, int] | None = None  # the most tokens of each side
+        self._trial: Trial | None = None
+        self._charged = 0  # pico-units, of tries that are over
         self.opened = monotonic()
         self.attempts: list[Attempt] = []
         self.usage: Usage | None = None
 
-    def settle(self, outcome: Outcome, code: str | None = None) -> None:
+    def names(self, model: str) -> None:
+        """The model that was asked for by an alias: it is budgeted, sold and written down by its own name."""
+        if model != self._ask.model:
+            self._ask = replace(self._ask, model=model)
+
+    def hold(self, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        """Hold the most that one try of these can be charged; the targets that may be tried for it.
+
+        Under a budget that blocks, a target whose price nobody knows is none of them. Raises OverBudget, and
+        Unavailable where there is no room to write down what it costs.
+        """
+        self._books.check_room()
+        budget = self._tenant.budget
+        if budget is None:
+            self._set_aside(None, targets)
+            return targets
+        priced = self._priced(targets)
+        self._set_aside(max(priced.values(), default=None), targets)
+        blocks = priced and self._is_bounded(budget)
+        return tuple(target for target in targets if target in priced) if blocks else targets
+
+    def _is_bounded(self, budget: Budget) -> bool:
+        """May this call be refused for want of money?"""
+        caller = self._caller
+        ceilings = (
+            budget.tenant,
+            budget.keys.get(caller.key_id),
+            budget.keys.get(caller.name),
+            budget.models.get(self._ask.model),
+        )
+        return any(each is not None and each.on_exceed is OnExceed.BLOCK for each in ceilings)
+
+    @property
+    def settled(self) -> bool:
+        """Is it closed?"""
+        return self._settled
+
+    def _set_aside(self, amount: int | None, targets: tuple[Target, ...]) -> None:
+        backends = self._edition.catalog.backends
+        self._hold = self._books.budgets.hold(
+            self._tenant,
+            key_id=self._caller.key_id,
+            key_name=self._caller.name,
+            model=self._ask.model,
+            amount=amount,
+            now=self._moment(),
+            ttl=max([backends[target.backend].limits.longest for target in targets]) + _MARGIN,
+        )
+
+    def _moment(self) -> int:
+        return int(self._books.now() * 1000)
+
+    def _priced(self, targets: tuple[Target, ...]) -> dict[Target, int]:
+        """The most that a try of each target can be charged, where that is known."""
+        prompt, completion = self._sizes = sizes(self._ask)
+        day = self._books.day()
+        priced: dict[Target, int] = {}
+        for target in targets:
+            known, at = self._edition.about(target)
+            pricing = self._edition.pricing
+            most = pricing.most_charged(
+                target,
+                pricing.quote(target, known=known, at=at),
+                prompt=prompt,
+                completion=completion,
+                day=day,
+                tenant=self._tenant,
+                model=self._ask.model,
+            )
+            if most is not None:
+                priced[target] = most
+        return priced
+
+    def begin(self, target: Target) -> None:
+        """A try begins. Raises Unavailable where that cannot be written down."""
+        self._trial = Trial(
+            self._books,
+            self._edition,
+            self._ask,
+            caller=self._caller,
+            tenant=self._tenant,
+            target=target,
+            sequence=len(self.attempts) + 1,
+            most=self._sizes or sizes(self._ask),
+        )
+
+    def hit(self, target: Target, said: Sequence[object]) -> None:
+        """Settle an answer from the cache: it holds nothing and costs nothing. `said` is the usage it was stored with.
+
+        Raises Unavailable where that cannot be written down.
+        """
+        self.begin(target)
+        trial, self._trial = self._trial, None
+        if trial is not None:
+            trial.hit(said, at=self._moment())
+        self.settle(Outcome.CACHED)
+
+    def failed(self, failure: UpstreamFailed) -> None:
+        """The try gave nothing."""
+        trial, self._trial = self._trial, None
+        if trial is not None:
+            trial.failed(failure)
+
+    def left(self, *, by_caller: bool) -> None:
+        """The caller hung up during the try, or we broke; then it is the operator's."""
+        trial, self._trial = self._trial, None
+        if trial is not None:
+            self._charged += trial.left(by_caller=by_caller)
+
+    def answered(self, provider: str, upstream_id: str | None) -> None:
+        """The try has begun to answer."""
+        if self._trial is not None:
+            self._trial.answered(provider, upstream_id)
+
+    def price(self, said: Sequence[object], received: int) -> Charged | None:
+        """What the answer comes to by what its engine said it used; None where nothing was tried."""
+        return self._trial.price(said, received) if self._trial is not None else None
+
+    def settle(
+        self,
+        outcome: Outcome,
+        code: str | None = None,
+        *,
+        said: Sequence[object] = (),
+        received: int = 0,
+        whole: bool = True,
+    ) -> None:
         """Close the account. Only the first call counts; never raises for a call that comes later."""
         if self._settled:
             return
         self._settled = True
+        at = self._moment()  # one for both, so that they are of one month
+        try:
+            if self._trial is not None:
+                self._charged += self._trial.settle(outcome, said, received=received, at=at, whole=whole)
+        finally:
+            if self._hold is not None:
+                self._hold.settle(self._charged, at)
         record = Record(
             request_id=self._ask.request_id,
-            tenant=self._tenant,
+            tenant=self._tenant.name,
             key_id=self._caller.key_id,
             route=self._ask.route,
             model=self._ask.model,
@@ -52,8 +205,12 @@ class Bill:
             usage=self.usage,
             stream=self._ask.stream,
             seconds=monotonic() - self.opened,
-            catalog=self._catalog,
+            catalog=self._edition.catalog.version,
             code=code,
+            charged=self._charged,
         )
         for sink in self._sinks:
-            sink(record)
+            try:
+                sink(record)
+            except Exception as error:  # noqa: BLE001 - what counts calls must not break them
+                _log.error("sink_failed", request_id=record.request_id, error=type(error).__name__)

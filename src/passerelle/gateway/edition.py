@@ -10,14 +10,17 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from passerelle.backends.base import Backend
 from passerelle.domain.ask import Needs
 from passerelle.domain.catalog import BackendSpec, Catalog, Model, Target, Tenant
 from passerelle.domain.facts import Known, Survey
+from passerelle.gateway.pricing import Pricing
 from passerelle.routing.plan import Plan, make_plan
 
 Opener = Callable[[BackendSpec], Backend]
+Pricer = Callable[[Catalog], Pricing]
 
 _LONGEST_MEMORY = 10_000  # plans kept per edition; past it the memory starts afresh
 
@@ -25,21 +28,23 @@ _LONGEST_MEMORY = 10_000  # plans kept per edition; past it the memory starts af
 class _Shared:
     """A backend, how many editions hold it, and what it last said of itself."""
 
-    __slots__ = ("asked", "backend", "holders", "spec", "survey")
+    __slots__ = ("asked", "at", "backend", "holders", "spec", "survey")
 
     def __init__(self, spec: BackendSpec, backend: Backend) -> None:
         self.spec = spec
         self.backend = backend
         self.holders = 0
         self.survey: Survey | None = None
+        self.at: datetime | None = None  # when it said so
         self.asked: frozenset[str] = frozenset()  # the model ids it was last asked about
 
 
 class Edition:
     """A catalog, its backends, and the plans worked out on it so far."""
 
-    def __init__(self, catalog: Catalog, backends: Mapping[str, _Shared]) -> None:
+    def __init__(self, catalog: Catalog, backends: Mapping[str, _Shared], pricing: Pricing) -> None:
         self.catalog = catalog
+        self.pricing = pricing
         self.calls = 0
         self._backends = backends
         self._plans: dict[tuple[str, str, Needs], Plan] = {}
@@ -67,8 +72,14 @@ class Edition:
         # shares it, may have asked about others meanwhile.
         kept = {model: known for model, known in before.items() if not survey.models or model not in asked}
         shared.survey = replace(survey, models={**kept, **survey.models})
+        shared.at = datetime.now(UTC)
         shared.asked |= asked
         self.refresh()
+
+    def about(self, target: Target) -> tuple[Known | None, datetime | None]:
+        """What a target's backend has said of its model, and when."""
+        shared = self._backends.get(target.backend)
+        return self._known.get((target.backend, target.model)), shared.at if shared else None
 
     @property
     def known(self) -> Mapping[tuple[str, str], Known]:
@@ -99,6 +110,7 @@ class Edition:
             self._known = known
             self._plans.clear()
             self._lengths.clear()
+            self.pricing.forget()
 
     def _gather(self) -> dict[tuple[str, str], Known]:
         return {
@@ -142,8 +154,9 @@ def _models(survey: Survey | None) -> Mapping[str, Known]:
 class Editions:
     """The current edition, and the older ones that calls still run on."""
 
-    def __init__(self, catalog: Catalog, opener: Opener) -> None:
+    def __init__(self, catalog: Catalog, opener: Opener, pricer: Pricer) -> None:
         self._open = opener
+        self._price = pricer
         self._closing: set[asyncio.Task[None]] = set()
         self._retired: set[Edition] = set()
         self._current = self._make(catalog, {})
@@ -197,7 +210,7 @@ class Editions:
             raise
         for shared in backends.values():
             shared.holders += 1
-        return Edition(catalog, backends)
+        return Edition(catalog, backends, self._price(catalog))
 
     def _let_go(self, edition: Edition) -> None:
         self._retired.discard(edition)

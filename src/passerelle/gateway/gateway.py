@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 
 from passerelle.domain.ask import Ask
@@ -14,6 +15,7 @@ from passerelle.gateway.accounts import Accounts
 from passerelle.gateway.affinity import Flight, chances
 from passerelle.gateway.answer import Answer
 from passerelle.gateway.bill import Bill
+from passerelle.gateway.books import Books
 from passerelle.gateway.edition import Edition, Editions
 from passerelle.gateway.record import Outcome, Sink
 from passerelle.gateway.tries import Tries
@@ -27,14 +29,17 @@ class Gateway:
         self,
         editions: Editions,
         *,
+        books: Books,
         sinks: Sequence[Sink],
         draw: Callable[[], float],
         accounts: Accounts | None = None,
     ) -> None:
         self._editions = editions
+        self._books = books
         self._sinks = sinks
         self._draw = draw
         self._watch = attempts.Watch(accounts or Accounts(monotonic), Flight())
+        self._finishing: set[asyncio.Task[None]] = set()
 
     async def ask(self, caller: Caller, ask: Ask) -> Answer:
         """An answer that has begun; its holder closes it.
@@ -46,17 +51,28 @@ class Gateway:
         try:
             catalog = edition.catalog
             tenant = tenant_of(caller, catalog)
-            bill = Bill(caller, ask, tenant=tenant.name, catalog=catalog.version, sinks=self._sinks)
+            bill = Bill(caller, ask, tenant=tenant, edition=edition, books=self._books, sinks=self._sinks)
             model = find_model(catalog, tenant, ask.model, ask.route.task)
+            bill.names(model.name)
             plan = edition.plan(tenant, model, ask.needs)
             refuse_empty(plan, tenant)
-            tries = Tries(self._order(plan, tenant, ask), most=tenant.attempts, draw=self._draw)
+            targets = bill.hold(self._order(plan, tenant, ask))
+            tries = Tries(targets, most=tenant.attempts, draw=self._draw)
             started = await attempts.start(
                 ask, tries, edition=edition, tenant=tenant, bill=bill, watch=self._watch
             )
             try:
-                return Answer(ask, started, bill=bill, leave=lambda: self._leave(edition, started.target))
+                return Answer(
+                    ask,
+                    started,
+                    bill=bill,
+                    leave=lambda: self._leave(edition, started.target),
+                    keep=self._keep,
+                )
             except BaseException:
+                if started.reply.stream is not None:
+                    started.reply.stream.close()
+                bill.left(by_caller=False)
                 self._watch.flight.end(started.target)
                 raise
         except BaseException as error:
@@ -66,6 +82,18 @@ class Gateway:
             finally:
                 self._editions.leave(edition)
             raise
+
+    async def aclose(self) -> None:
+        """Settle what is still listened to. The owner has seen to it that no call is in flight."""
+        await asyncio.sleep(0)  # a task cancelled before its first turn would settle nothing
+        for task in self._finishing:
+            task.cancel()
+        await asyncio.gather(*self._finishing, return_exceptions=True)
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
 
     def _order(self, plan: Plan, tenant: Tenant, ask: Ask) -> tuple[Target, ...]:
         if len(plan.targets) < 2:

@@ -6,6 +6,7 @@ import functools
 
 import structlog
 
+from passerelle.domain.money import decimal
 from passerelle.gateway.record import Outcome, Record, Sink
 from passerelle.telemetry.metrics import Metrics
 
@@ -19,12 +20,17 @@ def meter(metrics: Metrics) -> Sink:
     seconds = functools.cache(metrics.seconds.labels)
     attempts = functools.cache(metrics.attempts.labels)
     tokens = functools.cache(metrics.tokens.labels)
+    charged = functools.cache(metrics.money.charged.labels)
 
     def count(record: Record) -> None:
         # Without a try the model is whatever a caller wrote, which must not become a label.
         model = record.model if record.attempts else ""
         requests(record.tenant, model, record.outcome.value).inc()
         seconds(model).observe(record.seconds)
+        if record.charged:
+            charged(record.tenant, model).inc(float(decimal(record.charged)))
+        if record.code == "insufficient_quota":
+            metrics.money.budgets_refused.labels(record.tenant).inc()
         for attempt in record.attempts:
             attempts(attempt.backend, attempt.fault.value if attempt.fault else "").inc()
         if record.usage is not None:

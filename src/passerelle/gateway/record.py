@@ -12,11 +12,14 @@ from enum import StrEnum
 from passerelle.domain.ask import Route, Usage
 from passerelle.domain.errors import Fault
 
+HANGUP = "the caller hung up"  # the message of a cancellation that a caller is the reason of; others are ours
+
 
 class Outcome(StrEnum):
     """How a request ended, from the caller's side."""
 
     ANSWERED = "answered"
+    CACHED = "cached"  # from the cache: no target was tried
     REFUSED = "refused"  # before any target was tried
     FAILED = "failed"  # no target gave content
     BROKEN = "broken"  # an engine failed after its first content
@@ -52,6 +55,7 @@ class Record:
     seconds: float
     catalog: str  # version of the configuration it ran on
     code: str | None = None  # of the error, when there was one
+    charged: int = 0  # to the tenant, in pico-units of the operator's currency
 
 
 Sink = Callable[[Record], None]

@@ -7,6 +7,7 @@ quote is always escaped, so text that a model wrote cannot look like a key.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -28,7 +29,19 @@ class Relay:
     the engine said it used.
     """
 
-    __slots__ = ("_ask", "_ended", "_last", "_text", "_usage", "content", "done")
+    __slots__ = (
+        "_ask",
+        "_bytes",
+        "_ended",
+        "_events",
+        "_frame",
+        "_last",
+        "_said",
+        "_text",
+        "_usage",
+        "content",
+        "done",
+    )
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -38,6 +51,11 @@ class Relay:
             str, Any
         ] = {}  # the newest chunk that was parsed, for the usage chunk's outer fields
         self._usage: dict[str, Any] | None = None
+        self._said: list[
+            dict[str, Any]
+        ] = []  # every usage that was not smaller than the one before, and the last
+        self._bytes = self._events = 0  # of the answer, that were relayed
+        self._frame = 0  # bytes of an event that are not text
         self.content = False
         self.done = False
 
@@ -46,11 +64,27 @@ class Relay:
         """What the engine said it used, None when it has not said."""
         return usage_of({"usage": self._usage})
 
+    @property
+    def said(self) -> tuple[dict[str, Any], ...]:
+        """Every usage that the engine sent, as it sent them; of many the largest and the last."""
+        return tuple(self._said)
+
+    @property
+    def received(self) -> int:
+        """Bytes of text that were relayed, as near as that can be told without reading every event.
+
+        Not below four for each event: an engine that sends an event for every token is taken at its word.
+        """
+        return max(self._bytes - self._events * self._frame, 4 * self._events)
+
     def take(self, block: bytes) -> bytes:
         """The part of a block that goes to the caller. Raises UpstreamFailed for an error inside."""
         if self.done:
             return b""  # whatever follows the end mark is not part of the answer
         if self.content and self._is_plain(block):
+            self._bytes += len(block)
+            # In a line of its own: text that says so is no event.
+            self._events += block.count(b"\ndata:") + block.startswith(b"data:")
             if b'"usage"' in block:
                 block = block.replace(b',"usage":null', b"").replace(b', "usage": null', b"")
             return block
@@ -99,21 +133,49 @@ class Relay:
             raise UpstreamFailed(Fault.BROKEN, "An event of the stream is not a JSON object.")
         if chunk.get("error") or b"event: error" in event:
             raise failure_inside(chunk)
-        return self._take_chunk(chunk)
+        return self._take_chunk(chunk, len(event))
 
-    def _take_chunk(self, chunk: dict[str, Any]) -> bytes:
+    def _take_chunk(self, chunk: dict[str, Any], size: int) -> bytes:
         usage = chunk.pop("usage", None)
         if isinstance(usage, dict):
             self._usage = usage
+            self._heard(usage)
         self._last = chunk
-        choices = [choice for choice in chunk.get("choices") or () if isinstance(choice, dict)]
+        given = chunk.get("choices") or []
+        if not isinstance(given, list):
+            raise UpstreamFailed(Fault.BROKEN, "An event of the stream holds no list of choices.")
+        choices = [choice for choice in given if isinstance(choice, dict)]
         for choice in choices:
             if choice.get("finish_reason"):
-                self._ended.add(choice.get("index", 0))
+                index = choice.get("index", 0)
+                self._ended.add(index if isinstance(index, int) else None)
                 self.content = True
             elif not self.content and self._has_content(choice):
                 self.content = True
-        return event_of(orjson.dumps(chunk)) if choices else b""
+        if not choices:
+            return b""
+        self._measure(size, choices)
+        return event_of(orjson.dumps(chunk))
+
+    def _measure(self, size: int, choices: list[dict[str, Any]]) -> None:
+        """How much of an event, as the engine wrote it, is text, so that of those relayed unread it can be told."""
+        text = sum(map(self._text_of, choices))
+        if text:
+            self._events += 1
+            self._bytes += size
+            self._frame = size - text
+
+    def _text_of(self, choice: dict[str, Any]) -> int:
+        """Bytes of text in a choice, of tool calls the arguments too."""
+        if self._text:
+            return len(str(choice.get("text") or "").encode())
+        return text_bytes([choice.get("delta")])
+
+    def _heard(self, usage: dict[str, Any]) -> None:
+        """Keep a usage; of a stream that tells with every event, not all of them."""
+        if len(self._said) > 1 and _size(self._said[-2]) <= _size(self._said[-1]):
+            del self._said[-2]
+        self._said.append(usage)
 
     def _has_content(self, choice: dict[str, Any]) -> bool:
         """Does it hold anything of the answer? A role, an empty text and nulls are not content."""
@@ -121,6 +183,23 @@ class Relay:
             return bool(choice.get("text"))
         delta = choice.get("delta")
         return isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")
+
+
+def text_bytes(messages: Sequence[object]) -> int:
+    """Bytes of text in messages of an answer or in pieces of them, of tool calls the arguments too."""
+    size = 0
+    for message in messages:
+        if isinstance(message, dict):
+            texts = [message.get(name) for name in ("content", "reasoning_content", "reasoning", "refusal")]
+            size += sum([len(text.encode()) for text in texts if isinstance(text, str)])
+            if calls := message.get("tool_calls"):
+                size += len(orjson.dumps(calls))
+    return size
+
+
+def _size(usage: dict[str, Any]) -> int:
+    total = usage.get("total_tokens")
+    return total if isinstance(total, int) else 0
 
 
 def _count_any(block: bytes, needles: tuple[bytes, ...]) -> int:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from passerelle import __version__
 from passerelle.domain.ask import Route
 from passerelle.domain.errors import BadRequest, MethodNotAllowed, NotFound, PasserelleError
-from passerelle.http import admin, backends, contract, docs, health, metrics, models
+from passerelle.http import admin, backends, contract, costs, docs, health, ledger, metrics, models
 from passerelle.http.access import MEMBER, PUBLIC, check_every_route, every_route, policy_of
 from passerelle.http.front import App, Front
 from passerelle.http.inference import Inference
@@ -54,8 +54,9 @@ def build_app(services: Services) -> Front:
     hot = hot_routes(services)
     for path, (_, description, reply) in _HOT.items():
         _add_hot(app, path, description=description, reply=reply, endpoint=hot[path])
-    for router in (models.router, health.router, metrics.router, admin.router, backends.router, docs.router):
-        app.include_router(router)
+    rooms = (models, costs, health, metrics, admin, backends, ledger, docs)
+    for room in rooms:
+        app.include_router(room.router)
     _shape_errors(app)
     check_every_route(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ from collections.abc import MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
+from passerelle.gateway.record import HANGUP
 from passerelle.http.intake import Receive
 
 
@@ -51,4 +52,4 @@ class Hangup:
         listener.exception()  # asked for, so that asyncio does not report it as forgotten
         if not self._stopped and self._main is not None:
             self.gone = True
-            self._main.cancel()
+            self._main.cancel(HANGUP)

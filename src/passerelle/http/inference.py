@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from time import monotonic
@@ -10,7 +11,7 @@ from typing import Any
 import structlog
 
 from passerelle.domain.ask import Route
-from passerelle.domain.errors import ClientGone, PasserelleError, UpstreamFailed
+from passerelle.domain.errors import ClientGone, PasserelleError, Unavailable, UpstreamFailed
 from passerelle.gateway.answer import Answer
 from passerelle.gateway.gateway import Gateway
 from passerelle.gateway.record import Outcome
@@ -51,6 +52,9 @@ class Inference:
             await self._answer(head, receive, reply, arrived)
         except ClientGone:
             return
+        except asyncio.CancelledError:
+            # The service stops, and what is left of its time is over. A caller that hung up does not come this far.
+            await reply.fail(problem_of(Unavailable("The service stops.", code="stopping")))
         except PasserelleError as error:
             await reply.fail(problem_of(error))
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the caller gets one clear answer
@@ -99,17 +103,18 @@ async def _stream(answer: Answer, reply: _Reply, hangup: Hangup) -> None:
 class _Reply:
     """What has been sent of one response."""
 
-    __slots__ = ("_id", "_send", "_started")
+    __slots__ = ("_ended", "_id", "_send", "_started")
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self._id = (b"x-request-id", request_id.encode("ascii"))
-        self._started = False
+        self._started = self._ended = False
 
     async def whole(self, answer: Answer) -> None:
         """A whole answer."""
         overhead = (b"x-passerelle-overhead-ms", b"%.2f" % (answer.overhead * 1000))
-        await self._complete(200, answer.body, [_JSON, self._id, *answer.facts, overhead])
+        cost = (b"x-passerelle-cost", answer.cost())
+        await self._complete(200, answer.body, [_JSON, self._id, *answer.facts, overhead, cost])
 
     async def open(self, answer: Answer) -> None:
         """The head of a stream."""
@@ -123,17 +128,20 @@ class _Reply:
 
     async def last(self, block: bytes) -> None:
         """The last piece of a stream."""
+        self._ended = True
         await self._send({"type": "http.response.body", "body": block})
 
     async def fail(self, problem: Problem) -> None:
-        """An error: a whole reply, or the end of a stream that has begun."""
+        """An error: a whole reply, or the end of a stream that has begun; nothing after a reply that has ended."""
+        if self._ended:
+            return
         if self._started:
             await self.last(event_of(problem.body()))
         else:
             await self._complete(problem.status, problem.body(), [_JSON, self._id, *problem.headers()])
 
     async def _complete(self, status: int, body: bytes, headers: Headers) -> None:
-        self._started = True
+        self._started = self._ended = True
         headers.append((b"content-length", b"%d" % len(body)))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from passerelle.domain.ask import Ask, Capability, Needs, Route, Task
+from passerelle.domain.ask import IMAGE_BYTES, Ask, Capability, Needs, Route, Task
 from passerelle.domain.errors import BadRequest, ClientGone, TooLarge, UnsupportedMedia
 from passerelle.http.credentials import Head
 
@@ -253,6 +253,7 @@ def make_ask(route: Route, body: dict[str, Any], *, request_id: str, arrived: fl
         raise BadRequest(
             "`stream_options` needs `stream` to be true.", code="invalid_value", param="stream_options"
         )
+    needs = _needs(route, body, size)
     return Ask(
         route=route,
         model=model,
@@ -260,8 +261,9 @@ def make_ask(route: Route, body: dict[str, Any], *, request_id: str, arrived: fl
         stream=stream,
         wants_usage=bool(options and options.get("include_usage")),
         request_id=request_id,
-        needs=_needs(route, body, size),
+        needs=needs,
         arrived=arrived,
+        size=_text_size(body["messages"], size) if Capability.VISION in needs.capabilities else size,
     )
 
 
@@ -289,6 +291,18 @@ def _needs(route: Route, body: dict[str, Any], size: int) -> Needs:
         capabilities |= {Capability.STRUCTURED_OUTPUT}
     output = body.get("max_completion_tokens") or body.get("max_tokens") or 0
     return Needs(capabilities, size // 8 + output if route not in _NOT_STREAMED else 0)
+
+
+def _text_size(messages: list[dict[str, Any]], size: int) -> int:
+    """Bytes of what is asked, in which every image counts the same; all else, tools too, counts as it is."""
+    for message in messages:
+        content = message.get("content")
+        for part in content if type(content) is list else ():
+            if type(part) is dict and part.get("type") in ("image_url", "input_image"):
+                image = part.get("image_url")
+                url = image.get("url") if type(image) is dict else image
+                size += IMAGE_BYTES - (len(url) if type(url) is str else 0)
+    return size
 
 
 def _holds_image(messages: list[dict[str, Any]]) -> bool:

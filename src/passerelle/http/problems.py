@@ -22,6 +22,7 @@ from passerelle.domain.errors import (
     UnsupportedMedia,
     UpstreamFailed,
 )
+from passerelle.ledger.budgets import OverBudget
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -35,6 +36,7 @@ _STATUS: dict[type[PasserelleError], tuple[int, str]] = {
     TooLarge: (413, "invalid_request_error"),
     UnsupportedMedia: (415, "invalid_request_error"),
     ClientGone: (499, "invalid_request_error"),
+    OverBudget: (429, "insufficient_quota"),
     Unavailable: (503, "service_unavailable_error"),
 }
 
@@ -116,6 +118,8 @@ def problem_of(error: PasserelleError) -> Problem:
         getattr(error, "param", None),
         getattr(error, "code", None),
         retry_after=getattr(error, "retry_after", None),
+        # The same call would be refused until the month ends or somebody changes the budget.
+        retry=False if isinstance(error, OverBudget) else None,
     )
 
 

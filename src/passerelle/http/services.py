@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -13,6 +13,10 @@ from passerelle.gateway.gateway import Gateway
 from passerelle.gateway.scout import Scout
 from passerelle.http.credentials import Keys
 from passerelle.http.intake import Limits
+from passerelle.ledger.budgets import Budgets
+from passerelle.ledger.outbox import Undelivered
+from passerelle.reports.desk import Desk
+from passerelle.reports.office import Office
 from passerelle.tenancy.ring import KeyRing
 from passerelle.tenancy.store import KeyStore
 
@@ -24,6 +28,16 @@ class Reloaded:
     applied: bool
     version: str
     findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What is spent, and who may be asked about it."""
+
+    budgets: Budgets
+    desk: Desk
+    office: Office
+    undelivered: Callable[[], Awaitable[Sequence[Undelivered]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,7 @@ class Services:
     reload: Callable[[], Awaitable[Reloaded]]
     metrics: Callable[[], bytes]
     scout: Scout
+    money: Money
     ready: Callable[[], bool]
     degraded: Callable[[], list[str]]
 

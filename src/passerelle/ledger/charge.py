@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from passerelle.domain.ledger import Certainty, Line, Unit
+from collections.abc import Mapping
+
+from passerelle.domain.ledger import Certainty, Line, Priced, Unit
 from passerelle.ledger.quotes import IMAGE, SECOND, Quote
 from passerelle.ledger.usage import INPUT_KINDS, OUTPUT_KINDS, Counted
 
@@ -18,19 +20,20 @@ def charge(
     `milliseconds` are those of the try; a second that has begun counts. `images` were made; None = not said, of
     which one is taken, where they are paid.
     """
-    priced = quote.meters(used.prompt)
+    priced = quote.meters(used.prompt) if quote.tiers else quote.priced or {}
+    tokens, certainty = used.tokens, used.certainty
     lines = [
-        _line(kind.value, used.tokens[kind], Unit.TOKENS, quote, prompt=used.prompt, certainty=used.certainty)
+        _line(kind.value, tokens[kind], Unit.TOKENS, quote, priced, certainty)
         for kind in _ORDER
-        if used.tokens.get(kind)
+        if tokens.get(kind)
     ]
     if SECOND in priced:
         seconds = -(-max(milliseconds, 0) // 1000)
-        lines.append(_line(SECOND, seconds, Unit.SECONDS, quote, prompt=used.prompt))
+        lines.append(_line(SECOND, seconds, Unit.SECONDS, quote, priced, Certainty.EXACT))
     if IMAGE in priced:
-        certainty = Certainty.ESTIMATED if images is None else Certainty.EXACT
+        counted = Certainty.ESTIMATED if images is None else Certainty.EXACT
         made = 1 if images is None else max(images, 0)
-        lines.append(_line(IMAGE, made, Unit.IMAGES, quote, prompt=used.prompt, certainty=certainty))
+        lines.append(_line(IMAGE, made, Unit.IMAGES, quote, priced, counted))
     return tuple(lines)
 
 
@@ -60,15 +63,14 @@ def _line(
     quantity: int,
     unit: Unit,
     quote: Quote,
-    *,
-    prompt: int,
-    certainty: Certainty = Certainty.EXACT,
+    priced: Mapping[str, Priced],
+    certainty: Certainty,
 ) -> Line:
-    price = quote.meters(prompt).get(meter)
+    price = priced.get(meter)
     if price is None:
         return Line(meter, quantity, unit, quote.currency, 0, Certainty.UNPRICED)
     if meter in quote.guessed:
         certainty = Certainty.ESTIMATED
-    return Line(
-        meter, quantity, unit, price.currency, quantity * price.per_unit, certainty, price_id=price.price_id
-    )
+    amount = quantity * price.per_unit
+    # As if it were in the operator's currency and charged as it is: `charged` changes what is not so.
+    return Line(meter, quantity, unit, price.currency, amount, certainty, price.price_id, amount, amount)

@@ -1,4 +1,8 @@
-"""A settled try as rows of the tables: one for itself, two for each of its lines. Pure."""
+"""A settled try as rows of the tables: one for itself, and two for each of its lines, or three with a margin. Pure.
+
+This is the careful way, for whatever is unusual: half a try, text that PostgreSQL has no place for, numbers beyond
+64 bits. `drain_sql` makes the same rows of all others in the database itself.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,30 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import orjson
 
-from passerelle.domain.ledger import Began, Certainty, Ended, Line, Unit, UsageSource
+from passerelle.domain.ledger import Began, Certainty, Ended, Exchange, Line, Unit, UsageSource
+from passerelle.ledger.exchange import Rate
 
 ATTEMPT_COLUMNS = (
     "attempt_id", "request_id", "tenant", "key_id", "route", "model", "sequence", "backend", "target", "country",
     "began_at", "ended_at", "catalog", "tags", "outcome", "fault", "served", "provider", "upstream_id", "usage",
-    "usage_source", "payer",
+    "usage_source", "payer", "use", "held_pico", "held_currency", "first_ms", "revision",
 )  # fmt: skip
 ENTRY_COLUMNS = (
     "attempt_id", "line", "at", "tenant", "account", "kind", "meter", "quantity", "unit", "price_id", "currency",
-    "amount_pico", "certainty",
+    "amount_pico", "certainty", "fx_rate", "fx_date", "billed_currency", "billed_pico", "saved_pico", "backend",
 )  # fmt: skip
 
 UNKNOWN = "unknown"  # the outcome of a try whose process died before it wrote the end
 NO_CURRENCY = "XXX"  # ISO 4217's
+LOST = "operator:lost"  # pays for tries of which nobody knows the end
+MARGIN = "operator:margin"  # has what is billed beyond the cost
 
 Row = tuple[object, ...]
+
 
 _SPECIAL = re.compile(r"[\\\n\r\t]").search
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -32,12 +41,24 @@ _LONGEST_NAME = 250  # characters; an index of PostgreSQL takes 2,704 bytes a ro
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def rows(began: Began | None, ended: Ended | None) -> tuple[Row, list[Row]]:
-    """The row of a try and those of its entries. One of both events may be missing, never both."""
+class _Side(NamedTuple):
+    """What one account owes for a line; above nought where it is to pay."""
+
+    account: str
+    amount: int
+    billed: int
+    saved: int | None = None
+
+
+def rows(began: Began | None, ended: Ended | None, *, lost: Exchange | None = None) -> tuple[Row, list[Row]]:
+    """The row of a try and those of its entries. One of both events may be missing, never both.
+
+    `lost` is the rate at which the cost of a try without an end becomes the operator's currency, where it is known.
+    """
     if ended is None:
         if began is None:
             raise ValueError("nothing is known of the try")
-        ended = _unknown(began)
+        ended = _unknown(began, lost)
     if began is None:
         began = _nameless(ended)
     at = _moment(ended.at)
@@ -50,7 +71,7 @@ def rows(began: Began | None, ended: Ended | None) -> tuple[Row, list[Row]]:
         _clean(began.route),
         _clean(began.model),
         began.sequence,
-        _clean(began.backend),
+        _name(began.backend),
         _clean(began.target),
         _optional(began.country),
         _moment(began.at),
@@ -65,12 +86,17 @@ def rows(began: Began | None, ended: Ended | None) -> tuple[Row, list[Row]]:
         _document(ended.usage),
         ended.usage_source.value,
         _name(ended.payer),
+        _clean(began.use),
+        began.held,
+        _optional(began.held_currency),
+        ended.first_ms,
+        _optional(ended.revision),
     )
-    payer, payee = _accounts(began, ended)
-    entries: list[Row] = []
-    for number, line in enumerate(ended.lines, 1):
-        for account, amount in ((payer, line.amount), (payee, -line.amount)):
-            entries.append(_entry((name, number, at, tenant), account, line, amount))
+    entries = [
+        _entry((name, number, at, tenant), side, line, began=began, exchange=ended.exchange)
+        for number, line in enumerate(ended.lines, 1)
+        for side in _sides(began, ended, line)
+    ]
     return attempt, entries
 
 
@@ -87,18 +113,38 @@ def _field(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _entry(head: Row, account: str, line: Line, amount: int) -> Row:
+def _sides(began: Began, ended: Ended, line: Line) -> list[_Side]:
+    payer, payee = _accounts(began, ended)
+    sides = [
+        _Side(payer, line.amount, line.billed, line.saved or None),
+        _Side(payee, -line.amount, -line.cost),
+    ]
+    if ended.exchange is not None and line.billed != line.cost:
+        margin = MARGIN
+        while margin in (payer, payee):
+            margin = f"{margin}:contra"
+        sides.append(_Side(margin, 0, line.cost - line.billed))
+    return sides
+
+
+def _entry(head: Row, side: _Side, line: Line, *, began: Began, exchange: Exchange | None) -> Row:
     return (
         *head,
-        account,
+        side.account,
         "settle",
         _clean(line.meter),
         line.quantity,
         line.unit.value,
         _optional(line.price_id),
         _clean(line.currency),
-        amount,
+        side.amount,
         line.certainty.value,
+        exchange and exchange.rate,
+        exchange and exchange.on,
+        exchange and _clean(exchange.currency),
+        exchange and side.billed,
+        side.saved,
+        _name(began.backend) or None,
     )
 
 
@@ -109,9 +155,23 @@ def _accounts(began: Began, ended: Ended) -> tuple[str, str]:
     return payer, payee if payee != payer else f"{payee}:contra"
 
 
-def _unknown(began: Began) -> Ended:
-    """The end of a try that has none. What it cost is nought until somebody knows better, and says so."""
-    line = Line("request", 0, Unit.REQUESTS, NO_CURRENCY, 0, Certainty.ESTIMATED)
+def _unknown(began: Began, exchange: Exchange | None) -> Ended:
+    """The end of a try that has none: the most it can have cost, owed by the operator until an invoice says less."""
+    line = Line("request", 1, Unit.REQUESTS, NO_CURRENCY, 0, Certainty.UNPRICED)
+    if began.held is not None and began.held_currency is not None:
+        cost = Rate(exchange.rate).of(began.held) if exchange else 0
+        line = Line(
+            "request",
+            1,
+            Unit.REQUESTS,
+            began.held_currency,
+            began.held,
+            Certainty.ESTIMATED,
+            cost=cost,
+            billed=cost,
+        )
+    else:
+        exchange = None
     return Ended(
         attempt_id=began.attempt_id,
         at=began.at,
@@ -122,8 +182,9 @@ def _unknown(began: Began) -> Ended:
         upstream_id=None,
         usage=None,
         usage_source=UsageSource.NONE,
-        payer=f"tenant:{began.tenant}",
+        payer=LOST,
         lines=(line,),
+        exchange=exchange,
     )
 
 

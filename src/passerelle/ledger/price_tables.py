@@ -1,4 +1,4 @@
-"""Lists of prices that came with a package: read from its files, without running it and without a network.
+"""Lists of prices that came with a package: read from its data, without a network.
 
 They are somebody's copies of what providers publish, of the day the package was made: a fallback, and named as one.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ import orjson
 
 from passerelle.domain.errors import CannotRun
 from passerelle.domain.ledger import TokenKind
+from passerelle.ledger.genai import read_genai
 from passerelle.ledger.quotes import Rates
 
 _MILLION = Decimal(1_000_000)
@@ -48,8 +50,19 @@ class PriceTable(Protocol):
     def as_of(self) -> str:
         """The date or version that its prices hold from."""
 
-    def rates(self, provider: str, model: str, *, region: str | None = None) -> Rates | None:
-        """What it lists; `provider` is LiteLLM's name for one, or Hugging Face's."""
+    def rates(
+        self,
+        provider: str,
+        model: str,
+        *,
+        region: str | None = None,
+        hub: bool = False,
+        at: datetime | None = None,
+    ) -> Rates | None:
+        """What it lists; `provider` is LiteLLM's name for one, or Hugging Face's where `hub` says that it is asked so.
+
+        `at` is the moment whose prices are wanted, where a list has older ones; None = now.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +77,16 @@ class LiteLLMTable:
         """What people call it."""
         return f"the list of LiteLLM {self.as_of}"
 
-    def rates(self, provider: str, model: str, *, region: str | None = None) -> Rates | None:
-        """What it lists for a model of a provider; prices are in US dollars."""
+    def rates(
+        self,
+        provider: str,
+        model: str,
+        *,
+        region: str | None = None,
+        hub: bool = False,
+        at: datetime | None = None,
+    ) -> Rates | None:
+        """What it lists for a model of a provider, in US dollars; it has one price of each, whenever it is asked."""
         provider = _HUB_NAMES.get(provider, provider)
         for name in dict.fromkeys((provider, provider.replace("-", "_"))):
             keys = (*((f"{name}/{region}/{model}",) if region else ()), f"{name}/{model}", model)
@@ -118,12 +139,26 @@ def read_litellm(file: Path, *, as_of: str) -> LiteLLMTable:
 
 
 def packaged() -> tuple[PriceTable, ...]:
-    """The lists of the packages that are installed; none of them is imported. Raises CannotRun for a broken one."""
-    found = find_spec("litellm")
-    if found is None or found.origin is None:
-        return ()
+    """The lists of the packages that are installed, the one that is kept up more often first.
+
+    Takes a second or more, so never inside the event loop. LiteLLM itself is not imported, and nothing is fetched.
+    Raises CannotRun for a broken one.
+    """
+    tables: list[PriceTable] = []
+    if found := _installed("genai_prices", "genai-prices"):
+        tables.append(read_genai(as_of=found[1]))
+    if found := _installed("litellm", "litellm"):
+        folder, as_of = found
+        tables.append(read_litellm(folder / _LITELLM_FILE, as_of=as_of))
+    return tuple(tables)
+
+
+def _installed(module: str, package: str) -> tuple[Path, str] | None:
+    """Where a package's files are, and its version."""
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        return None
     try:
-        as_of = version("litellm")
+        return Path(spec.origin).parent, version(package)
     except PackageNotFoundError:
-        return ()
-    return (read_litellm(Path(found.origin).parent / _LITELLM_FILE, as_of=as_of),)
+        return None

@@ -7,7 +7,7 @@ what was learned of a backend is handed in.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -48,15 +48,27 @@ class PriceBook:
     """The prices of one configuration. Prices that apply are those in force when a try begins: ask then, and keep."""
 
     def __init__(self, *, currency: str, version: str, tables: Sequence[PriceTable] = ()) -> None:
-        """`currency` is the operator's, of what is unpriced or free; `version` the configuration's."""
+        """`currency` is the operator's, of what is unpriced or free; `version` the configuration's.
+
+        `tables` may be filled later: what is asked from then on is found in them.
+        """
         self._currency = currency
         self._version = version
-        self._tables = tuple(tables)
+        self._tables = tables
 
     def quote(
-        self, spec: BackendSpec, target: Target, *, provider: str | None = None, seen: Seen | None = None
+        self,
+        spec: BackendSpec,
+        target: Target,
+        *,
+        provider: str | None = None,
+        seen: Seen | None = None,
+        at: datetime | None = None,
     ) -> Quote:
-        """What applies to a try of a target. `provider` is the one that a router says has served it."""
+        """What applies to a try of a target. `provider` is the one that a router says has served it.
+
+        `at` is when the try began, for lists that know older prices; None = now.
+        """
         stated = target.cost if target.cost is not None else spec.cost
         sku = f"{spec.name}/{target.model}"
         if isinstance(stated, Cost):
@@ -76,13 +88,17 @@ class PriceBook:
         if spec.kind == "hf-endpoint":
             return self._endpoint(spec, seen)
         if spec.kind == "litellm":
-            return self._litellm(spec, target, sku, seen)
-        return self._hub(spec, target, provider=provider, seen=seen)
+            return self._litellm(spec, target, sku, seen=seen, at=at)
+        return self._hub(spec, target, provider=provider, seen=seen, at=at)
 
     def _unknown(self, why: str) -> Quote:
         return Quote(self._currency, PriceSource.UNKNOWN, why)
 
     def _configured(self, cost: Cost, sku: str, *, backend: str, why: str) -> Quote:
+        if not all(believable(price) for price in _figures(cost)):
+            return self._unknown(
+                f"The file's price is none that anything could have: mend its `cost` ({cost})."
+            )
         known = {"sku": sku, "currency": cost.currency, "valid_from": self._version}
         quote = Quote(cost.currency, PriceSource.CONFIGURED, why, as_of=self._version)
         if cost.basis is Basis.HOUR and cost.per_hour is not None:
@@ -111,17 +127,27 @@ class PriceBook:
         quote = Quote(price.currency, PriceSource.PROVIDER, why, as_of=_day(seen))
         return _hourly(quote, spec.name, price.per_hour)
 
-    def _litellm(self, spec: BackendSpec, target: Target, sku: str, seen: Seen | None) -> Quote:
+    def _litellm(
+        self, spec: BackendSpec, target: Target, sku: str, *, seen: Seen | None, at: datetime | None
+    ) -> Quote:
         """Its facts are LiteLLM's list too, with less in them: the list itself goes first where it is there."""
         provider = _option(spec, "provider") or ""
-        listed = self._from_tables(sku, provider, target.model, region=_option(spec, "region"))
+        listed = self._from_tables(sku, provider, target.model, region=_option(spec, "region"), at=at)
         if listed is not None:
             return listed
         if seen and (told := _from_price(seen.known.facts.price, sku, seen)):
             return replace(told, why=f"LiteLLM's price for {provider}.")
         return self._unknown(f"No list has {target.model!r} of {provider}: {_STATE_IT}.")
 
-    def _hub(self, spec: BackendSpec, target: Target, *, provider: str | None, seen: Seen | None) -> Quote:
+    def _hub(
+        self,
+        spec: BackendSpec,
+        target: Target,
+        *,
+        provider: str | None,
+        seen: Seen | None,
+        at: datetime | None,
+    ) -> Quote:
         """The provider that served, else the one asked by name, else the dearest that might have."""
         chosen = _option(spec, "provider")
         named = chosen if chosen not in _CHOICES else None
@@ -133,7 +159,7 @@ class PriceBook:
                 its_own = served in (host.provider, host.party.name)
                 if its_own and seen and (told := _from_price(host.facts.price, sku, seen)):
                     return replace(told, why=f"Hugging Face's list, for {served}.")
-            if listed := self._from_tables(sku, served, target.model):
+            if listed := self._from_tables(sku, served, target.model, hub=True, at=at):
                 guessed = frozenset(listed.priced or ())  # another's list of what the provider asks elsewhere
                 return replace(
                     listed, guessed=guessed, why=f"{listed.why} Hugging Face lists no price of {served}."
@@ -153,12 +179,26 @@ class PriceBook:
         why = f"The dearest on Hugging Face's list, because {who}."
         return replace(dearest, guessed=frozenset(dearest.priced or ()), why=why)
 
-    def _from_tables(self, sku: str, provider: str, model: str, *, region: str | None = None) -> Quote | None:
+    def _from_tables(
+        self,
+        sku: str,
+        provider: str,
+        model: str,
+        *,
+        region: str | None = None,
+        hub: bool = False,
+        at: datetime | None = None,
+    ) -> Quote | None:
         for table in self._tables:
-            rates = table.rates(provider, model, region=region)
+            rates = table.rates(provider, model, region=region, hub=hub, at=at)
             if rates is not None and (quote := _listed(rates, sku, PriceSource.TABLE, as_of=table.as_of)):
                 return replace(quote, why=f"From {table.name}, for {provider}.")
         return None
+
+
+def _figures(cost: Cost) -> list[Decimal]:
+    given = (getattr(cost, each.name) for each in fields(cost))
+    return [figure for figure in given if isinstance(figure, Decimal)]
 
 
 def _option(spec: BackendSpec, name: str) -> str | None:

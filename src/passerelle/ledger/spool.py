@@ -192,11 +192,11 @@ class Spool:
             written = os.write(self._handle, line)
             while written < len(line):  # a full disk takes what fits, and says so the next time
                 written += os.write(self._handle, line[written:])
-            self._size += len(line)
-            self._waiting += len(line)
-            self._told = False
             if not self._sync_seconds:
                 os.fdatasync(self._handle)
+            self._size += len(line)  # only now: a line that is refused must not be read back
+            self._waiting += len(line)
+            self._told = False
         except OSError as error:
             self._refuse(error)
 

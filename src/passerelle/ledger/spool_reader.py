@@ -10,12 +10,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
-from passerelle.domain.ledger import Began, Ended
 from passerelle.ledger.spool import LOCK, SUFFIX
-from passerelle.ledger.spool_lines import FORMAT, HEADER, Event, decode
+from passerelle.ledger.spool_lines import FORMAT, HEADER, Sight, look
 from passerelle.stores.folder import write_private
 
 _BLOCK = 65_536  # bytes read at once
@@ -37,22 +37,18 @@ class Segment:
     damaged: list[bytes] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A try that nothing more will be heard of.
+class Settled(NamedTuple):
+    """A try that nothing more will be heard of, as its lines.
 
     One of both may be missing: the end that a dead process did not write, or a beginning whose line was damaged.
+    `plain`: both are there, and their JSON may go to PostgreSQL as it stands.
     """
 
-    began: Began | None
-    ended: Ended | None
-    segments: tuple[Segment, ...] = ()
-
-    @property
-    def attempt_id(self) -> str:
-        """Of the try."""
-        event = self.ended or self.began
-        return event.attempt_id if event else ""
+    attempt_id: bytes
+    began: bytes | None
+    ended: bytes | None
+    plain: bool
+    segments: tuple[Segment, ...]  # of the beginning first, of the end last
 
 
 class Reader:
@@ -63,7 +59,8 @@ class Reader:
         self.live = live
         self._gone = gone
         self._segments: dict[int, Segment] = {}
-        self._open: dict[str, tuple[Began, Segment]] = {}
+        # By try: the line of a beginning whose end has not been read, whether it is plain, and where it was.
+        self._open: dict[bytes, tuple[bytes, bool, Segment]] = {}
         self._ready: list[Settled] = []
         self._guard = threading.Lock()  # a thread that nobody waits for any more may still be in here
 
@@ -87,6 +84,11 @@ class Reader:
             del self._ready[:count]
             for segment in [each for each in self._segments.values() if each.closed and not each.pending]:
                 self._drop(segment)
+
+    def set_aside(self, segment: Segment, line: bytes) -> None:
+        """Keep a line that nothing can be made of; before the try that it is of is `written`."""
+        with self._guard:
+            segment.damaged.append(line + b"\n")
 
     def remove(self) -> bool:
         """Remove the folder of a dead process; False, and one line of log, when something is left in it."""
@@ -153,27 +155,38 @@ class Reader:
 
     def _use(self, segment: Segment, block: bytes) -> None:
         for line in block.split(b"\n")[:-1]:
-            event = decode(line)
-            if event is None:
+            sight = look(line)
+            if sight is None:
                 segment.damaged.append(line + b"\n")
             else:
-                self._take(segment, event)
+                self._take(segment, line, sight)
 
-    def _take(self, segment: Segment, event: Event) -> None:
-        if isinstance(event, Began):
-            if event.attempt_id not in self._open:
-                self._open[event.attempt_id] = (event, segment)
+    def _take(self, segment: Segment, line: bytes, sight: Sight) -> None:
+        begins, name, plain = sight
+        if begins:
+            if name not in self._open:
+                self._open[name] = (line, plain, segment)
                 segment.pending += 1
             return
-        began, first = self._open.pop(event.attempt_id, (None, segment))
-        if first is not segment or began is None:
+        opened = self._open.pop(name, None)
+        if opened is None:
             segment.pending += 1
-        segments = (segment,) if first is segment else (first, segment)
-        self._ready.append(Settled(began, event, segments))
+            self._ready.append(Settled(name, None, line, plain=False, segments=(segment,)))
+            return
+        beginning, usual, first = opened
+        if first is segment:
+            segments: tuple[Segment, ...] = (segment,)
+        else:
+            segment.pending += 1
+            segments = (first, segment)
+        self._ready.append(Settled(name, beginning, line, plain and usual, segments))
 
     def _give_up(self) -> None:
         """The process is dead: what has no end gets none."""
-        self._ready += [Settled(began, None, (segment,)) for began, segment in self._open.values()]
+        self._ready += [
+            Settled(name, line, None, plain=False, segments=(segment,))
+            for name, (line, _, segment) in self._open.items()
+        ]
         self._open.clear()
 
     def _close(self, segment: Segment, *, torn: bytes) -> None:

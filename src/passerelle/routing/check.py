@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from passerelle.config.fields import BackendOptions
 from passerelle.domain.ask import Needs
 from passerelle.domain.catalog import Catalog, Policy, Tenant
+from passerelle.routing.agreements import check_hours
 from passerelle.routing.file import FileFields
 from passerelle.routing.notes import Notes
 from passerelle.routing.plan import make_plan
@@ -28,6 +29,7 @@ def check(
     _check_unused(catalog, notes, fields)
     _check_tokens(catalog, notes)
     _check_defaults(catalog, notes, fields)
+    check_hours(catalog, notes)
     for tenant in catalog.tenants.values():
         _check_switch(catalog, tenant, notes, fields=fields)
         _check_ways(catalog, tenant, notes, fields=fields)

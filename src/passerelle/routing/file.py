@@ -8,9 +8,18 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model
 
+from passerelle.config.base import Strict
+from passerelle.config.billing import (
+    BudgetFields,
+    ResaleFields,
+    Tags,
+    TaxFields,
+    TimeZone,
+    WebhookFields,
+)
 from passerelle.config.cost import CostWords, Currency, cost_field
 from passerelle.config.countries import check_country
-from passerelle.config.fields import BackendOptions, Country, Strict
+from passerelle.config.fields import BackendOptions, Country
 from passerelle.domain.ask import Capability, Task
 from passerelle.policy.regions import REGIONS
 
@@ -67,6 +76,11 @@ class OperatorFields(Strict):
     name: str = Field(default="", max_length=200, description="The company's name.")
     country: Country | None = Field(default=None, description="Where it is established: an ISO 3166-1 code.")
     currency: Currency = Field(default="EUR", description="The currency of its reports, an ISO 4217 code.")
+    time_zone: TimeZone = Field(
+        default="UTC",
+        description="Of its months, an IANA name: when one ends and the next begins.",
+        examples=["Europe/Paris"],
+    )
 
 
 class TargetFields(Strict):
@@ -200,6 +214,18 @@ class TenantFields(Strict):
     attempts: int | None = Field(
         default=None, ge=1, le=10, description="Most tries of one request over all its targets; 3 if unsaid."
     )
+    budget: BudgetFields | None = Field(default=None, description="What it may spend in a month.")
+    resale: ResaleFields | None = Field(
+        default=None, description="What it is charged, apart from what its calls cost."
+    )
+    tax: TaxFields | None = Field(
+        default=None, description="A line of tax under its report; all other amounts are net."
+    )
+    tags: Tags | None = Field(
+        default=None,
+        description="Keys of a request's `metadata` that reports are divided by; all others are not kept.",
+        examples=[["project"]],
+    )
 
 
 class FileFields(Strict):
@@ -218,6 +244,9 @@ class FileFields(Strict):
         description="What holds for tenants that do not say otherwise; each field is overridden on its own.",
     )
     tenants: dict[Name, TenantFields | None] = Field(min_length=1, description="The client companies.")
+    webhooks: dict[Name, WebhookFields] = Field(
+        default_factory=dict, description="Who is told of budgets and prices by HTTP."
+    )
 
 
 def file_model(kinds: Mapping[str, type[BackendOptions]]) -> type[FileFields]:

@@ -9,12 +9,15 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from passerelle.config.billing import WebhookFields
 from passerelle.config.fields import BackendOptions
 from passerelle.config.secrets import SecretUnset, read_secret
 from passerelle.domain.ask import Task
+from passerelle.domain.billing import Sharing
 from passerelle.domain.catalog import BackendSpec, Catalog, Model, Policy, Target, Tenant
 from passerelle.domain.errors import Finding
 from passerelle.policy.regions import expand
+from passerelle.routing.agreements import agreed, webhooks
 from passerelle.routing.check import check
 from passerelle.routing.costs import cost_of_backend, cost_of_target
 from passerelle.routing.file import FileFields, ModelFields, TenantFields, file_model
@@ -78,7 +81,8 @@ def load(
 
 def _secret_files(fields: FileFields) -> frozenset[str]:
     options: Mapping[str, BackendOptions] = fields.backends  # type: ignore[attr-defined]  # made by file_model
-    references = [reference for chosen in options.values() for reference in chosen.secrets().values()]
+    holders: tuple[BackendOptions | WebhookFields, ...] = (*options.values(), *fields.webhooks.values())
+    references = [reference for holder in holders for reference in holder.secrets().values()]
     return frozenset(ref.removeprefix("file:") for ref in references if ref.startswith("file:"))
 
 
@@ -104,7 +108,12 @@ def _build(
     }
     tenants = {
         name: _tenant(
-            name, _Given(name, given, fields.defaults), models=models, policies=policies, notes=notes
+            name,
+            _Given(name, given, fields.defaults),
+            models=models,
+            policies=policies,
+            currency=fields.operator.currency,
+            notes=notes,
         )
         for name, given in fields.tenants.items()
     }
@@ -114,8 +123,10 @@ def _build(
         _Given("defaults", None, fields.defaults),
         models=models,
         policies=policies,
+        currency=fields.operator.currency,
         notes=notes,
     )
+    hooks = webhooks(fields.webhooks, fields.tenants, environment, notes)
     if notes.errors:
         return None
     return Catalog(
@@ -125,6 +136,8 @@ def _build(
         tenants,
         operator=fields.operator.name,
         currency=fields.operator.currency,
+        time_zone=fields.operator.time_zone,
+        webhooks=hooks,
         source=source,
     )
 
@@ -195,6 +208,8 @@ def _backend(name: str, options: BackendOptions, notes: Notes, environment: Mapp
         wake=wake,
         patient=patient,
         cost=cost_of_backend(name, options, notes),
+        sharing=options.capacity.value() if options.capacity else Sharing(),
+        power=options.power.value() if options.power else None,
     )
 
 
@@ -219,7 +234,13 @@ class _Given:
 
 
 def _tenant(
-    name: str, given: _Given, *, models: Mapping[str, Model], policies: Mapping[str, Policy], notes: Notes
+    name: str,
+    given: _Given,
+    *,
+    models: Mapping[str, Model],
+    policies: Mapping[str, Policy],
+    currency: str,
+    notes: Notes,
 ) -> Tenant:
     allowed, place = given.get("models", "allow")
     for index, model in enumerate(allowed or ()):
@@ -242,6 +263,7 @@ def _tenant(
         degraded=bool(given.get("degraded")[0]),
         attempts=3 if attempts is None else attempts,
         bill_to=given.get("bill_to")[0],
+        **agreed(given.get, models=models, currency=currency, notes=notes),
     )
 
 

@@ -7,6 +7,43 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
+class MoneyMetrics:
+    """What operators watch of the ledger."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.charged = Counter(
+            "passerelle_charged_total",
+            "What tenants are charged for calls, in the operator's currency; shares of hours come later.",
+            ["tenant", "model"],
+            registry=registry,
+        )
+        self.spool_bytes = Gauge(
+            "passerelle_spool_bytes", "Written down and not yet in the database.", registry=registry
+        )
+        self.budgets_refused = Counter(
+            "passerelle_budget_refusals_total",
+            "Calls that there was no money for.",
+            ["tenant"],
+            registry=registry,
+        )
+        self.holds_expired = Counter(
+            "passerelle_holds_expired_total",
+            "Money that was set aside for a call which never ended: should be 0.",
+            registry=registry,
+        )
+        self.webhooks = Counter(
+            "passerelle_webhook_tries_total",
+            "Events sent, by how that ended.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.ledger_behind = Gauge(
+            "passerelle_ledger_behind",
+            "1 while the database does not take what is written down.",
+            registry=registry,
+        )
+
+
 class Metrics:
     """What operators watch."""
 
@@ -38,6 +75,7 @@ class Metrics:
             ["tenant", "model", "kind"],
             registry=registry,
         )
+        self.money = MoneyMetrics(registry)
         self.accounts_resting = Gauge(
             "passerelle_accounts_resting",
             "Accounts that have no credits left and are not asked for a while.",

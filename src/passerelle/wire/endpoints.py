@@ -48,6 +48,7 @@ class Endpoint:
     ready: int | None = None  # replicas
     idle_minutes: int | None = None  # after which it scales to zero; None: never
     message: str = ""
+    revision: str | None = None  # of the model's files
 
 
 class EndpointControl:
@@ -158,6 +159,7 @@ def _endpoint(raw: Mapping[str, Any]) -> Endpoint:
         ready=_count(status.get("readyReplica"), None),
         idle_minutes=_count(scaling.get("scaleToZeroTimeout"), None),
         message=str(status.get("message") or "")[:200],
+        revision=str(raw["model"].get("revision") or "")[:100] or None,
     )
 
 

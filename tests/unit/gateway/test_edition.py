@@ -11,6 +11,7 @@ from passerelle.backends.base import Reply
 from passerelle.domain.ask import Ask, Capability, Needs, Task
 from passerelle.domain.catalog import BackendSpec, Catalog, Model, Target, Tenant
 from passerelle.gateway.edition import Editions
+from tests.books import pricing
 
 _TENANT = Tenant("t", models=("m", "long"))
 
@@ -58,7 +59,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 
 async def test_the_second_question_gives_the_same_plan() -> None:
-    editions = Editions(_catalog("1", a="1"), _Opener())
+    editions = Editions(_catalog("1", a="1"), _Opener(), pricing)
     edition = editions.enter()
     model, long = (editions.catalog.models[name] for name in ("m", "long"))
     tools = Needs(frozenset({Capability.TOOLS}))
@@ -78,7 +79,7 @@ async def test_the_second_question_gives_the_same_plan() -> None:
 
 async def test_a_published_edition_takes_over_what_did_not_change() -> None:
     opener = _Opener()
-    editions = Editions(_catalog("1", a="1", b="1"), opener)
+    editions = Editions(_catalog("1", a="1", b="1"), opener, pricing)
     call = editions.enter()
     same = call.backend("a")
 
@@ -96,7 +97,7 @@ async def test_a_published_edition_takes_over_what_did_not_change() -> None:
 
 async def test_what_changed_is_closed_when_the_last_call_on_it_is_over() -> None:
     opener = _Opener()
-    editions = Editions(_catalog("1", a="1", b="1"), opener)
+    editions = Editions(_catalog("1", a="1", b="1"), opener, pricing)
     first, second = editions.enter(), editions.enter()
     editions.publish(_catalog("2", a="1", b="2"))
 
@@ -114,7 +115,7 @@ async def test_what_changed_is_closed_when_the_last_call_on_it_is_over() -> None
 
 async def test_without_calls_what_changed_is_closed_at_once() -> None:
     opener = _Opener()
-    editions = Editions(_catalog("1", a="1"), opener)
+    editions = Editions(_catalog("1", a="1"), opener, pricing)
 
     editions.publish(_catalog("2", a="2"))
 
@@ -124,7 +125,7 @@ async def test_without_calls_what_changed_is_closed_at_once() -> None:
 
 async def test_a_backend_lives_through_editions_that_a_call_spans() -> None:
     opener = _Opener()
-    editions = Editions(_catalog("1", a="1"), opener)
+    editions = Editions(_catalog("1", a="1"), opener, pricing)
     call = editions.enter()
     for version in ("2", "3", "4"):
         editions.publish(_catalog(version, a="1"))
@@ -139,7 +140,7 @@ async def test_a_backend_lives_through_editions_that_a_call_spans() -> None:
 
 async def test_a_backend_that_is_off_is_not_opened() -> None:
     opener = _Opener()
-    editions = Editions(_catalog("1", off="TOKEN is not set", a="1"), opener)
+    editions = Editions(_catalog("1", off="TOKEN is not set", a="1"), opener, pricing)
 
     assert opener.opened == []
     editions.publish(_catalog("2", a="1"))
@@ -149,7 +150,7 @@ async def test_a_backend_that_is_off_is_not_opened() -> None:
 
 async def test_an_edition_that_cannot_be_opened_changes_nothing_and_leaves_nothing_open() -> None:
     opener = _Opener()
-    editions = Editions(_catalog("1", a="1"), opener)
+    editions = Editions(_catalog("1", a="1"), opener, pricing)
 
     with pytest.raises(OSError, match="cannot be opened"):
         editions.publish(_catalog("2", a="1", b="1", c="bad"))
@@ -163,7 +164,7 @@ async def test_an_edition_that_cannot_be_opened_changes_nothing_and_leaves_nothi
 
 async def test_closing_closes_everything_once_whatever_was_published() -> None:
     opener = _Opener()
-    editions = Editions(_catalog("1", a="1"), opener)
+    editions = Editions(_catalog("1", a="1"), opener, pricing)
     editions.enter()
     editions.publish(_catalog("2", a="2"))
     editions.enter()

@@ -21,6 +21,7 @@ from passerelle.gateway.accounts import FIRST, Accounts
 from passerelle.gateway.attempts import Watch
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
+from tests.books import Ledger, pricing
 
 _CHUNK = b'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]}\n\n'
 _END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
@@ -114,8 +115,10 @@ async def _play(requests: list[tuple[str, bool, int, bool]]) -> None:
     streams: list[_Stream] = []
     now = 0.0
     accounts = Accounts(lambda: now)
-    editions = Editions(_catalog(), lambda _: _Backend(streams))
-    gateway = Gateway(editions, sinks=[], draw=random.Random(1).random, accounts=accounts)
+    editions = Editions(_catalog(), lambda _: _Backend(streams), pricing)
+    gateway = Gateway(
+        editions, books=Ledger().books, sinks=[], draw=random.Random(1).random, accounts=accounts
+    )
     watch: Watch = gateway._watch
 
     async def one(does: str, stream: bool, reads: int) -> None:
@@ -153,8 +156,10 @@ async def _play(requests: list[tuple[str, bool, int, bool]]) -> None:
 async def test_the_turn_of_a_request_that_learned_nothing_goes_to_the_next(end: str) -> None:
     now = 0.0
     accounts = Accounts(lambda: now)
-    editions = Editions(_catalog(), lambda _: _Backend([]))
-    gateway = Gateway(editions, sinks=[], draw=random.Random(1).random, accounts=accounts)
+    editions = Editions(_catalog(), lambda _: _Backend([]), pricing)
+    gateway = Gateway(
+        editions, books=Ledger().books, sinks=[], draw=random.Random(1).random, accounts=accounts
+    )
     with pytest.raises(UpstreamFailed):
         await gateway.ask(_CALLER, _ask("credits", stream=False))
     now += FIRST + 1

@@ -1,5 +1,7 @@
 """What a relay lets through, holds back and notices."""
 
+import json
+
 import orjson
 import pytest
 
@@ -158,3 +160,17 @@ def test_an_error_event_is_a_failure_never_content(event: bytes, fault: Fault, l
         relay.take(event)
 
     assert caught.value.fault is fault
+
+
+def test_what_is_counted_of_a_stream_without_usage_is_its_text_however_its_events_are_written() -> None:
+    def event(text: str, finish: str | None = None) -> bytes:
+        delta = {"content": text} if text else {}
+        choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+        more = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        return b"data: " + json.dumps({**more, "choices": choices, "usage": None}).encode() + b"\n\n"
+
+    relay = Relay(_ask())
+    for block in (event("mot "), event("mot ") * 40, event("data: x " * 40), event("", "stop"), _DONE):
+        relay.take(block)
+
+    assert relay.received == 41 * 4 + 40 * 8

@@ -14,6 +14,7 @@ from passerelle.domain.facts import Facts, Known, State, Survey
 from passerelle.gateway import scout
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.scout import Scout
+from tests.books import pricing
 
 
 class _Backend:
@@ -57,7 +58,7 @@ def _catalog(version: str, **models: str) -> Catalog:
 class _Open:
     def __init__(self, catalog: Catalog) -> None:
         self.backends: dict[str, _Backend] = {}
-        self.editions = Editions(catalog, self._open)
+        self.editions = Editions(catalog, self._open, pricing)
         self.scout = Scout(self.editions, every=3600)
 
     def _open(self, spec: BackendSpec) -> _Backend:

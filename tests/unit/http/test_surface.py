@@ -1,5 +1,6 @@
 """The surface as a whole: every route has a policy, a contract and one shape of error."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from fastapi import Depends, FastAPI
 from passerelle.domain.errors import CannotRun, Fault, PasserelleError, UpstreamFailed
 from passerelle.http.access import MEMBER, check_every_route
 from passerelle.http.problems import problem_of
+from passerelle.ledger.budgets import OverBudget
 from tests.serving import KEY, one_backend, serving
 
 
@@ -112,6 +114,11 @@ def _every(kind: type[PasserelleError]) -> list[type[PasserelleError]]:
 def test_every_error_that_a_caller_can_meet_has_a_status(kind: type[PasserelleError]) -> None:
     if issubclass(kind, CannotRun | UpstreamFailed):
         return  # told on the command line; tested above
-    error = kind("Something.") if kind.__name__ != "KeysUnavailable" else kind()  # type: ignore[call-arg]
+    if kind is OverBudget:
+        error: PasserelleError = OverBudget(
+            "Something.", budget="tenant", subject=None, amount=1, spent=1, ends=datetime.now(UTC)
+        )
+    else:
+        error = kind("Something.") if kind.__name__ != "KeysUnavailable" else kind()  # type: ignore[call-arg]
 
     assert problem_of(error).code != "internal_error"

@@ -51,6 +51,14 @@ def ended(number: int = 1, **other: Any) -> Ended:
 def line(meter: str, quantity: int, **other: Any) -> Line:
     """At 0.07 USD the million."""
     return replace(
-        Line(meter, quantity, Unit.TOKENS, "USD", quantity * 70_000, Certainty.EXACT, "qwen@2025-11-01"),
+        Line(
+            meter,
+            quantity,
+            Unit.TOKENS,
+            "USD",
+            quantity * 70_000,
+            Certainty.EXACT,
+            f"hub/qwen:{meter}@2025-11-01=70000",
+        ),
         **other,
     )

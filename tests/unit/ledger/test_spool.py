@@ -311,3 +311,20 @@ def test_closing_at_any_moment_of_a_sync_comes_to_an_end(tmp_path: Path) -> None
         closing.start()
         closing.join(20)
         assert not closing.is_alive()
+
+
+def test_a_beginning_that_the_disk_failed_to_sync_is_not_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    spool = Spool(tmp_path / "spool", sync_seconds=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(room.os, "fdatasync", broken)
+        with pytest.raises(Unavailable):
+            spool.begin(began(1))
+    spool.end(ended(2))
+    spool.close()
+
+    assert events(spool) == [ended(2)]

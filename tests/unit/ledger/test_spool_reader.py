@@ -38,7 +38,7 @@ def settle(reader: Reader, most: int = 1000) -> list[tuple[str, bool]]:
         found += settled
         reader.written(len(settled))
     reader.written(0)
-    return [(each.attempt_id, each.ended is not None) for each in found]
+    return [(each.attempt_id.decode(), each.ended is not None) for each in found]
 
 
 def pairs(*numbers: int) -> list[Event]:
@@ -127,7 +127,7 @@ def test_what_was_not_written_elsewhere_is_read_again(tmp_path: Path) -> None:
 
     assert [each.attempt_id for each in reader.read(2)] == [each.attempt_id for each in first]
     reader.written(1)
-    assert [each.attempt_id for each in reader.read(2)] == ["att_00000002", "att_00000003"]
+    assert [each.attempt_id for each in reader.read(2)] == [b"att_00000002", b"att_00000003"]
     assert settle(Reader(folder, live=False)) == [(f"att_{number:08}", True) for number in (1, 2, 3)]
 
 
@@ -173,7 +173,7 @@ def test_an_end_whose_beginning_is_damaged_is_used(tmp_path: Path) -> None:
     settled = reader.read(10)
 
     assert settled[0].began is None
-    assert settled[0].ended == ended(1)
+    assert decode(settled[0].ended or b"") == ended(1)
     reader.written(1)
     assert (tmp_path / "1-a-00000001.damaged").read_bytes() == line
 
@@ -182,7 +182,7 @@ def test_a_line_longer_than_a_block_is_read(tmp_path: Path) -> None:
     long = began(1, model="m" * 300_000)
     reader = Reader(write(tmp_path / "1-a", segment(long, ended(1), *pairs(2))), live=False)
 
-    assert [each.began for each in reader.read(10)] == [long, began(2)]
+    assert [decode(each.began or b"") for each in reader.read(10)] == [long, began(2)]
 
 
 def read_with_logs(folder: Path) -> tuple[list[tuple[str, bool]], bool, Sequence[str]]:
@@ -190,6 +190,25 @@ def read_with_logs(folder: Path) -> tuple[list[tuple[str, bool]], bool, Sequence
         reader = Reader(folder, live=False)
         found = settle(reader) + settle(reader)
         return found, reader.remove(), [entry["event"] for entry in logs]
+
+
+def test_only_a_whole_try_in_the_usual_form_is_plain(tmp_path: Path) -> None:
+    odd = began(2, model='the "model"')
+    content = segment(*pairs(1), odd, ended(2), ended(3), began(4), ended(4, upstream_id="\0"), began(5))
+    reader = Reader(write(tmp_path / "1-a", content), live=False)
+
+    assert [(each.attempt_id[-1:], each.plain) for each in reader.read(10)] == [
+        (b"1", True), (b"2", False), (b"3", False), (b"4", False), (b"5", False),
+    ]  # fmt: skip
+
+
+def test_a_line_set_aside_is_kept_when_its_segment_goes(tmp_path: Path) -> None:
+    reader = Reader(write(tmp_path / "1-a", segment(*pairs(1))), live=False)
+    (settled,) = reader.read(10)
+    reader.set_aside(settled.segments[0], settled.began or b"")
+    reader.written(1)
+
+    assert (tmp_path / "1-a-00000001.damaged").read_bytes() == encode(began(1))
 
 
 def test_a_foreign_segment_is_kept_aside_whole(tmp_path: Path) -> None:

@@ -6,11 +6,21 @@ import pytest
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
 
-from passerelle.ledger.tables import ATTEMPTS, ENTRIES
+from passerelle.ledger.tables import (
+    ALERTS,
+    ATTEMPTS,
+    CALENDAR,
+    CAPACITY,
+    CLOSINGS,
+    ENTRIES,
+    OUTBOX,
+    RECONCILIATIONS,
+)
 from passerelle.stores.database import Database
 
 _ENTRY = """INSERT INTO ledger_entries (attempt_id, line, at, tenant, account, kind, meter, quantity, unit, currency,
-    amount_pico, certainty) VALUES ('a', 1, now(), 't', 'tenant:t', 'adjust', 'input', 1, 'tokens', 'EUR', 1, 'exact')"""
+    amount_pico, certainty, period)
+    VALUES ('a', 1, now(), 't', 'tenant:t', 'adjust', 'input', 1, 'tokens', 'EUR', 1, 'exact', '2026-11')"""
 _ATTEMPT = """INSERT INTO ledger_attempts (attempt_id, request_id, tenant, key_id, route, model, sequence, backend,
     target, began_at, ended_at, catalog, outcome, served, usage_source, payer) VALUES ('a', 'r', 't', 'k', 'chat', 'm',
     1, 'b', 'x', now(), now(), 'v', 'answered', true, 'none', 'tenant:t')"""
@@ -47,6 +57,12 @@ async def test_no_change_is_possible_not_even_to_the_tables_owner(
         assert (await connection.execute(text(owner), {"table": table})).scalar()
 
 
+@pytest.mark.parametrize("table", ["ledger_capacity", "ledger_closings", "ledger_reconciliations"])
+async def test_what_bills_rest_on_is_not_changed_either(database: Database, table: str) -> None:
+    with pytest.raises(IntegrityError, match=rf"the ledger is append-only: DELETE on {table} is refused"):
+        await execute(database, f"DELETE FROM {table}")
+
+
 async def test_an_entry_is_there_once(database: Database) -> None:
     await execute(database, _ENTRY)
     with pytest.raises(IntegrityError, match="ledger_entries_once"):
@@ -56,11 +72,15 @@ async def test_an_entry_is_there_once(database: Database) -> None:
 
 async def test_the_queries_tables_are_those_of_the_schema(database: Database) -> None:
     async with database.engine.connect() as connection:
-        for table in (ATTEMPTS, ENTRIES):
+        for table in (ATTEMPTS, ENTRIES, CALENDAR, CLOSINGS, CAPACITY, ALERTS, OUTBOX, RECONCILIATIONS):
             name = table.name
             columns = await connection.run_sync(lambda sync, name=name: inspect(sync).get_columns(name))
-            there = [(column["name"], type(column["type"]).__name__) for column in columns]
-            ours = [(column.name, type(column.type).__name__) for column in table.columns]
+            there = {
+                column["name"]: type(column["type"]).__name__
+                for column in columns
+                if column["name"] != "only"
+            }
+            ours = {column.name: type(column.type).__name__ for column in table.columns}
             kinds = {"Text": "TEXT", "Integer": "INTEGER", "BigInteger": "BIGINT", "Boolean": "BOOLEAN",
                      "DateTime": "TIMESTAMP", "Numeric": "NUMERIC", "Date": "DATE", "JSONB": "JSONB"}  # fmt: skip
-            assert there == [(column, kinds[kind]) for column, kind in ours]
+            assert there == {column: kinds[kind] for column, kind in ours.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from passerelle.domain.ledger import Certainty, TokenKind, UsageSource
@@ -235,3 +235,27 @@ def test_a_total_alone_leaves_nothing_uncounted() -> None:
 @pytest.mark.parametrize(("size", "tokens"), [(0, 0), (1, 1), (4, 1), (5, 2), (-3, 0)])
 def test_an_estimate_is_a_quarter_of_the_bytes_rounded_up(size: int, tokens: int) -> None:
     assert estimate(size) == tokens
+
+
+_counts = st.integers(-2, 60) | st.none() | st.booleans() | st.just(2**70) | st.floats(0, 50)
+_plainish = st.fixed_dictionaries(
+    {"prompt_tokens": _counts, "completion_tokens": _counts},
+    optional={
+        "total_tokens": _counts,
+        "prompt_tokens_details": st.none()
+        | st.dictionaries(st.sampled_from(["cached_tokens", "audio_tokens"]), _counts),
+        "completion_tokens_details": st.none()
+        | st.dictionaries(st.sampled_from(["reasoning_tokens", "audio_tokens"]), _counts),
+        "cost": _counts,
+    },
+)
+
+
+@given(usage=_plainish, sent=st.integers(0, 200), received=st.integers(0, 200), generates=st.booleans())
+@settings(max_examples=500, deadline=None)
+def test_the_short_way_counts_as_the_long_one(usage: Any, sent: int, received: int, generates: bool) -> None:
+    if type(usage["prompt_tokens"]) is int and type(usage["completion_tokens"]) is int:
+        usage.setdefault("total_tokens", usage["prompt_tokens"] + usage["completion_tokens"])
+    short = counted([usage], sent=sent, received=received, generates=generates)
+    long = counted([None, usage], sent=sent, received=received, generates=generates)
+    assert short == long

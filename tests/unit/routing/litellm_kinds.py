@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from passerelle.config.fields import BackendOptions, SecretReference
+from passerelle.config.base import SecretReference
+from passerelle.config.fields import BackendOptions
 from passerelle.domain.ask import Task
 from passerelle.domain.catalog import Catalog
 from passerelle.routing.litellm_file import Imported, import_litellm

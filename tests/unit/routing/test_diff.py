@@ -16,7 +16,7 @@ from passerelle.routing.explain import explain
 from passerelle.routing.plan import make_plan
 from passerelle.routing.reasons import Why
 from tests.unit.routing.catalogs import catalogs
-from tests.unit.routing.files import HF_TOKEN, OTHER_TOKEN, WHOLE, changed, loaded
+from tests.unit.routing.files import HF_TOKEN, OTHER_TOKEN, SMALL, WHOLE, changed, loaded
 
 _TWO_MORE = WHOLE + "  client-c: {degraded: true}\n  client-d: {degraded: true}\n"
 
@@ -315,3 +315,19 @@ def test_of_a_router_whose_provider_is_chosen_later_every_permitted_one_may_be_r
 
     reached = {names: [reach.operator for reach in change.reached] for names, change in told.tenants}
     assert reached == {("client-a",): ["Near", "Router"], ("client-b",): ["Near", "Router", "Far"]}
+
+
+def test_what_is_agreed_about_money_is_told() -> None:
+    agreed = (
+        "demo: {budget: {amount: 20, alerts: [80], models: {assistant: {amount: 5, on_exceed: notify}}},"
+        " resale: {markup_percent: 12.5}, tax: {name: TVA, percent: 20}, tags: [project]}"
+    )
+    told = diff(_catalog(SMALL), _catalog(changed("demo: ", agreed, SMALL)))
+    assert _fields(_of(told, "demo").settings) == {
+        "tags": (None, ("project",)),
+        "budget": (None, "20 EUR a month, then block"),
+        "budget.models.assistant": (None, "5 EUR a month, then notify"),
+        "budget.alerts": (None, (80,)),
+        "resale.markup_percent": (None, "12.5"),
+        "tax": (None, "TVA 20 %"),
+    }

@@ -25,6 +25,7 @@ _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "an-id",
     "AWS_SECRET_ACCESS_KEY": "a-key-of-aws",
     "AWS_SESSION_TOKEN": "a-token-of-aws",
+    "FINANCE_HOOK": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
 
 

@@ -31,6 +31,8 @@ _CHECKED = frozenset(
         "maximum",
         "exclusiveMinimum",
         "minItems",
+        "maxItems",
+        "uniqueItems",
         "minProperties",
         "minLength",
         "maxLength",
@@ -73,8 +75,10 @@ def _keyword(name: str, wanted: Any, data: Any, schema: dict[str, Any]) -> bool:
             return not number or _BOUNDS[name](data, wanted)
         case "minItems" | "minLength":
             return not isinstance(data, list | str) or len(data) >= wanted
-        case "maxLength":
-            return not isinstance(data, str) or len(data) <= wanted
+        case "maxLength" | "maxItems":
+            return not isinstance(data, str | list) or len(data) <= wanted
+        case "uniqueItems":
+            return not isinstance(data, list) or len({str(item) for item in data}) == len(data)
         case "items":
             return not isinstance(data, list) or all(_fits(item, wanted) for item in data)
     return not isinstance(data, dict) or _object(name, wanted, data, schema)

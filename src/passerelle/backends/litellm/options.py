@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from passerelle.config.fields import BackendOptions, SecretReference, Url
+from passerelle.config.base import SecretReference
+from passerelle.config.fields import BackendOptions, Url
 from passerelle.domain.ask import Capability, Task
 
 # Providers that LiteLLM asks through a client of OpenAI's, not through one of ours; they speak OpenAI's API.

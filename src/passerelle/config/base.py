@@ -1,0 +1,29 @@
+"""What all fields of `providers.yaml` stand on: strict models, and secrets that are only referred to."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
+
+_REFERENCE = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
+
+
+def _secret_reference(value: str) -> str:
+    if not re.fullmatch(_REFERENCE, value):
+        raise ValueError(
+            "holds no reference to a secret; write env:NAME or file:/path, never the secret itself"
+        )
+    return value
+
+
+SecretReference = Annotated[
+    str, AfterValidator(_secret_reference), WithJsonSchema({"type": "string", "pattern": _REFERENCE})
+]
+
+
+class Strict(BaseModel):
+    """Unknown keys are refused, values are not coerced from other types, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)

@@ -1,0 +1,1 @@
+"""What a month has cost whom: read from the ledger, worked out purely, written in several forms."""
