@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -53,6 +53,7 @@ _log = structlog.get_logger(__name__)
 _SWEEP_SECONDS = 5.0
 _NOTHING = Decimal(-100)  # percent of what it costs
 _HOURS_SECONDS = 60.0
+_FIRST_PRICES = 2.0  # seconds that a start waits for them
 _PRICE_SECONDS, _PRICE_LOOKS = 10.0, 360  # a new configuration is looked at soon, the same one every hour
 
 
@@ -118,6 +119,21 @@ class Running:
     accounting: Accounting
     editions: Editions
     allocation: Allocation
+
+    async def learn_prices(self, look: Callable[..., Awaitable[object]]) -> None:
+        """Ask for prices that only a list knows, for a moment: else the first calls would have none."""
+        catalog = self.editions.catalog
+        asked = {
+            name for name, spec in catalog.backends.items() if spec.cost is Listed.AUTO and spec.off is None
+        }
+        if not asked:
+            return
+        try:
+            async with asyncio.timeout(_FIRST_PRICES):
+                await asyncio.gather(self.accounting.load_tables(catalog), look(names=asked))
+        except (TimeoutError, CannotRun):
+            _log.warning("prices_come_later", backends=sorted(asked))
+        self.editions.current.pricing.forget()
 
     async def keep_prices(self) -> None:
         """Have lists read when a configuration wants them, and prices looked up again as they come into force."""
@@ -284,6 +300,7 @@ def _wants_lists(catalog: Catalog) -> bool:
         (target.cost or catalog.backends[target.backend].cost, catalog.backends[target.backend].kind)
         for model in catalog.models.values()
         for target in model.targets
+        if catalog.backends[target.backend].off is None
     ]
     return any(cost is Listed.AUTO and kind != "hf-endpoint" for cost, kind in stated)
 

@@ -111,6 +111,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         )
         stack.push_async_callback(gateway.aclose)
         scout = Scout(editions, every=settings.survey_seconds)
+        await books.learn_prices(scout.look)
         live = _live(settings, catalog, editions, metrics)
         live.on_swap.append(lambda _: scout.changed())
         state = {"ready": True}
