@@ -69,6 +69,8 @@ class Database:
             pool_timeout=2,
             pool_pre_ping=True,
             pool_recycle=1800,
+            # The one used last knows our statements and has its memory: the others are for when it is busy.
+            pool_use_lifo=True,
             hide_parameters=True,  # values of queries never reach a log
             connect_args=_settings(url),
         )
