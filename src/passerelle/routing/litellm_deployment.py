@@ -8,7 +8,7 @@ a reference with a name that is proposed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ from passerelle.routing.litellm_words import (
     encodes,
     host_of,
     number,
+    per_million,
     plain_url,
     provider_of,
     seconds_of,
@@ -63,6 +64,7 @@ class Deployment:
     weights: Mapping[str, float] = field(default_factory=dict)  # by LiteLLM's words: weight, rpm, tpm
     context: int | None = None  # tokens
     lacks: tuple[str, ...] = ()
+    cost: Mapping[str, Any] | None = None
 
 
 class Deployments:
@@ -105,6 +107,7 @@ class Deployments:
             order=whole(self._take(params, "order", inside)),
             weights=self._weights(params, inside),
             context=self._context(info, about),
+            cost=self._cost(((params, inside), (info, about)), task),
             lacks=tuple(ours for theirs, ours in _LACKS.items() if self._take(info, theirs, about) is False),
         )
 
@@ -252,6 +255,24 @@ class Deployments:
         self._take(params, "weight", path)
         return {word: value for word, value in weights.items() if value is not None and value >= 0}
 
+    def _cost(self, stated: Sequence[tuple[Mapping[str, Any], Path]], task: Task) -> dict[str, Any] | None:
+        """What a token costs, in US dollars. All of it 0 means that nobody has said."""
+        found: dict[str, Any] = {}
+        places: list[tuple[Mapping[str, Any], str, Path]] = []
+        for theirs, ours in _COSTS.items():
+            for fields, path in stated:
+                price = per_million(fields.get(theirs))
+                if price is not None and ours not in found:
+                    found[ours] = price
+                    places.append((fields, theirs, path))
+        if task is not Task.CHAT:
+            found.setdefault("output_per_million", 0)
+        if not {"input_per_million", "output_per_million"} <= set(found) or not any(found.values()):
+            return None
+        for fields, theirs, path in places:
+            self._take(fields, theirs, path)
+        return {**found, "currency": "USD"}
+
     def _context(self, info: Mapping[str, Any], path: Path) -> int | None:
         value = whole(info.get("max_input_tokens"))
         if value is None or not 1 <= value <= _LONGEST_CONTEXT:
@@ -330,6 +351,12 @@ class Deployments:
         self._notes.add("warning", "L04", path, f"The entry is not taken over. {message}", cure)
 
 
+_COSTS = {
+    "input_cost_per_token": "input_per_million",
+    "output_cost_per_token": "output_per_million",
+    "cache_read_input_token_cost": "cached_input_per_million",
+    "cache_creation_input_token_cost": "cache_write_per_million",
+}
 _LACKS = {
     "supports_function_calling": "tools",
     "supports_response_schema": "structured_output",

@@ -384,6 +384,8 @@ def _written(target: _Target, rank: int) -> dict[str, Any]:
         written["weight"] = target.weight
     if deployment.context is not None:
         written["context"] = deployment.context
+    if deployment.cost:
+        written["cost"] = dict(deployment.cost)
     if deployment.lacks:
         written["lacks"] = list(deployment.lacks)
     return written

@@ -9,7 +9,8 @@ from passerelle.routing.notes import Notes
 from passerelle.routing.source import Path
 
 _LIMIT = "Nothing here limits a backend; limit it at the engine."
-_PRICE = "Keep the figure: the file holds no prices."
+_PRICE = "Write it as the `cost` of the target or its backend; `passerelle costs prices` shows what applies."
+_BUDGET = "Give each client company a `budget`, per key or model too."
 _REQUEST = "Have callers send it: a request goes on as it came."
 _RETRY = "`attempts` of a tenant says how often a request is tried over all its targets."
 _CREDENTIALS = "Set it in Passerelle's environment, where the provider's own library reads it."
@@ -23,8 +24,8 @@ _OTHER = "There is no such field here."
 # What to do about a field, by how its name begins or what it holds; the first that fits.
 _CURES = (
     ("rpm", _LIMIT), ("tpm", _LIMIT), ("itpm", _LIMIT), ("otpm", _LIMIT), ("max_parallel", _LIMIT),
-    ("default_api_key_", _LIMIT), ("max_budget", _LIMIT), ("budget_duration", _LIMIT), ("default_max_", _LIMIT),
-    ("provider_budget", _LIMIT),
+    ("default_api_key_", _LIMIT), ("max_budget", _BUDGET), ("budget_duration", _BUDGET), ("default_max_", _LIMIT),
+    ("provider_budget", _BUDGET),
     ("_cost", _PRICE), ("cost_", _PRICE), ("base_model", _PRICE), ("ptu_", _PRICE),
     ("num_retries", _RETRY), ("max_retries", _RETRY), ("retry_", _RETRY), ("allowed_fails", _RETRY),
     ("cooldown", _RETRY), ("max_fallbacks", _RETRY), ("model_group_retry", _RETRY),

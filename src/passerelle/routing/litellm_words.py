@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,19 @@ def number(value: Any) -> float | None:
     if isinstance(value, str) and re.fullmatch(r"[0-9][0-9_]{0,29}(\.[0-9]{1,9})?", value):
         return float(value.replace("_", ""))
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def per_million(value: Any) -> int | float | None:
+    """Of a price for one token the price for a million, where it is one that a file of ours can hold exactly."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        price = Decimal(str(value).replace("_", "")) * 1_000_000
+    except InvalidOperation:
+        return None
+    if not price.is_finite() or not 0 <= price <= 1_000_000 or price != round(price, 6):
+        return None
+    return int(price) if price == int(price) else float(price)
 
 
 def seconds_of(value: Any) -> float | int | None:
