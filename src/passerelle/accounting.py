@@ -243,6 +243,7 @@ async def open_accounting(
     catalog: Catalog,
     metrics: Metrics,
     key_names: Mapping[str, str],
+    sync_seconds: float,
 ) -> Accounting:
     """Open the books on a database whose schema is up to date. Raises CannotRun and Unavailable.
 
@@ -250,7 +251,7 @@ async def open_accounting(
     tries, everything settled and drained, then the database.
     """
     spools = folder.path / "spool"
-    spool = await asyncio.to_thread(Spool, spools)
+    spool = await asyncio.to_thread(Spool, spools, sync_seconds=sync_seconds)
     exchanger = Exchanger(await asyncio.to_thread(known_rates, folder.path))
     accounting: Accounting | None = None
 

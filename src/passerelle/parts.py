@@ -13,7 +13,7 @@ from time import monotonic
 
 import structlog
 
-from passerelle.accounting import in_background, open_accounting, run_accounting
+from passerelle.accounting import Accounting, in_background, open_accounting, run_accounting
 from passerelle.backends.registry import kinds
 from passerelle.domain.caller import Caller
 from passerelle.domain.catalog import Catalog
@@ -94,9 +94,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         await ring.refresh()
         metrics = Metrics()
         registry = kinds(folder.models)
-        names = {key.id: key.name for key in await store.list_keys(None)}
-        accounting = await open_accounting(
-            stack, folder=folder, database=database, catalog=catalog, metrics=metrics, key_names=names
+        accounting = await _open_accounting(
+            settings, stack, store, folder=folder, database=database, catalog=catalog, metrics=metrics
         )
         editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec), accounting.pricing)
         stack.push_async_callback(editions.aclose)
@@ -153,6 +152,27 @@ async def _open_database(settings: Settings, folder: DataFolder, stack: AsyncExi
     stack.push_async_callback(database.aclose)
     await database.migrate()
     return database
+
+
+async def _open_accounting(
+    settings: Settings,
+    stack: AsyncExitStack,
+    store: KeyStore,
+    *,
+    folder: DataFolder,
+    database: Database,
+    catalog: Catalog,
+    metrics: Metrics,
+) -> Accounting:
+    return await open_accounting(
+        stack,
+        folder=folder,
+        database=database,
+        catalog=catalog,
+        metrics=metrics,
+        key_names={key.id: key.name for key in await store.list_keys(None)},
+        sync_seconds=settings.ledger_sync_seconds,
+    )
 
 
 def _live(settings: Settings, catalog: Catalog, editions: Editions, metrics: Metrics) -> Live:

@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     survey_seconds: float = Field(
         default=300.0, gt=0, description="How often backends are asked about themselves."
     )
+    ledger_sync_seconds: float = Field(
+        default=0.05,
+        ge=0,
+        le=60,
+        description="How much of the ledger a loss of power may cost; 0 waits for the disk twice a call.",
+    )
     database_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "PASSERELLE_DATABASE_URL")
     )
