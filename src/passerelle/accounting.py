@@ -26,18 +26,17 @@ from passerelle.gateway.hours import Hours
 from passerelle.gateway.pricing import Pricing
 from passerelle.http.services import Money
 from passerelle.ledger.alerts import Alerts
-from passerelle.ledger.allocation import GRACE, Allocation
+from passerelle.ledger.allocation import GRACE, Allocated, Allocation
 from passerelle.ledger.allocation_lines import reference
 from passerelle.ledger.budgets import Budgets
 from passerelle.ledger.capacity_states import CapacityLog
 from passerelle.ledger.closing import set_time_zone
 from passerelle.ledger.drain import Drain
-from passerelle.ledger.exchange import Exchanger, Rate
+from passerelle.ledger.exchange import Exchanger, Rate, load_rates
 from passerelle.ledger.hourly import charged_by
 from passerelle.ledger.outbox import Outbox, undelivered
 from passerelle.ledger.price_tables import PriceTable, packaged
 from passerelle.ledger.prices import PriceBook
-from passerelle.ledger.reference_rates import known_rates
 from passerelle.ledger.spent import spent
 from passerelle.ledger.spool import Spool
 from passerelle.reports.alerting import Alerting
@@ -52,7 +51,6 @@ _log = structlog.get_logger(__name__)
 
 _SWEEP_SECONDS = 5.0
 _NOTHING = Decimal(-100)  # percent of what it costs
-_HOURS_SECONDS = 60.0
 _FIRST_PRICES = 2.0  # seconds that a start waits for them
 _PRICE_SECONDS, _PRICE_LOOKS = 10.0, 360  # a new configuration is looked at soon, the same one every hour
 
@@ -92,7 +90,7 @@ class Accounting:
 
     async def load_rates(self) -> None:
         """Read the rates of exchange again. Raises CannotRun for an operator's copy that cannot be believed."""
-        self.exchanger = Exchanger(await asyncio.to_thread(known_rates, self.folder.path))
+        self.exchanger = await asyncio.to_thread(load_rates, self.folder.path)
 
     async def restore(self, catalog: Catalog, key_names: Mapping[str, str]) -> None:
         """Begin from what the ledger says was spent this month. `key_names` is by id, of every key there was."""
@@ -149,19 +147,9 @@ class Running:
                 if self.editions.catalog is not catalog:
                     break
 
-    async def share_hours(self, log: CapacityLog) -> None:
-        """Share hours of capacity out once they are over, and have budgets know of it."""
-        away = False
-        while True:
-            try:
-                done = await self.allocation.allocate(datetime.now(UTC))
-                await self.count([reference(each.backend, each.hour) for each in done])
-                away = False
-            except Unavailable:
-                if not away:
-                    _log.warning("hours_wait", states=log.waiting)
-                away = True
-            await asyncio.sleep(_HOURS_SECONDS)
+    async def count_hours(self, done: Sequence[Allocated]) -> None:
+        """Have budgets know of hours that were shared out. Raises Unavailable."""
+        await self.count([reference(each.backend, each.hour) for each in done])
 
     async def count(self, references: Sequence[str]) -> None:
         """Add to budgets what was booked under these names. Raises Unavailable."""
@@ -229,7 +217,7 @@ async def run_accounting(stack: AsyncExitStack, accounting: Accounting, editions
     alerting = Alerting(database, editions, accounting.budgets, Alerts(database, webhooks=webhooks))
     await in_background(stack, running.keep_prices())
     await in_background(stack, Hours(editions, log).run())
-    await in_background(stack, running.share_hours(log))
+    await in_background(stack, allocation.run(booked=running.count_hours))
     await in_background(stack, alerting.run())
     await in_background(stack, Outbox(database, sender, webhooks=webhooks, told=told).run())
     return running
@@ -252,7 +240,7 @@ async def open_accounting(
     """
     spools = folder.path / "spool"
     spool = await asyncio.to_thread(Spool, spools, sync_seconds=sync_seconds)
-    exchanger = Exchanger(await asyncio.to_thread(known_rates, folder.path))
+    exchanger = await asyncio.to_thread(load_rates, folder.path)
     accounting: Accounting | None = None
 
     def lost(currency: str) -> Exchange | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 PICO = 10**12
+NO_CURRENCY = "XXX"  # ISO 4217's, of what no money was ever paid for
 
 
 def pico(amount: Decimal) -> int:
@@ -25,6 +26,18 @@ def pico(amount: Decimal) -> int:
 def decimal(amount: int) -> Decimal:
     """Pico-units as an amount, exactly."""
     return Decimal(amount).scaleb(-12)
+
+
+def plain(number: Decimal) -> str:
+    """A decimal as people and files write it: no exponent, no noughts at its end, no nought below nought."""
+    text = format(number, "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in ("-0", "") else text
+
+
+def exact(amount: int) -> str:
+    """Pico-units as a plain decimal, all of it and nothing more: `12.3456`, never `1.2E-7`."""
+    return plain(decimal(amount))
 
 
 def rounded(amount: int, places: int = 2) -> Decimal:

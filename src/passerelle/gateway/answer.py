@@ -10,7 +10,7 @@ from passerelle.backends.base import Stream
 from passerelle.domain.ask import Ask
 from passerelle.domain.errors import Fault, UpstreamFailed
 from passerelle.domain.ledger import Certainty
-from passerelle.domain.money import decimal
+from passerelle.domain.money import exact
 from passerelle.gateway.attempts import Started, within
 from passerelle.gateway.bill import Bill
 from passerelle.gateway.record import Outcome
@@ -102,7 +102,7 @@ class Answer:
             return b"unknown"
         if any(line.certainty is Certainty.UNPRICED for line in charged.lines):
             return b"unknown"
-        return f"{_plain(charged.total)} {charged.exchange.currency}".encode("ascii")
+        return f"{exact(charged.total)} {charged.exchange.currency}".encode("ascii")
 
     def settle(self, outcome: Outcome, code: str | None = None) -> None:
         """Settle the bill with what is known now; the first call counts."""
@@ -157,12 +157,6 @@ class Answer:
                 self.settle(Outcome.HUNG_UP)
             finally:
                 self._leave()
-
-
-def _plain(amount: int) -> str:
-    """Pico-units as a decimal without an exponent or zeros that say nothing."""
-    text = f"{decimal(amount):f}"
-    return text.rstrip("0").rstrip(".") or "0"
 
 
 def _facts(started: Started, attempts: int) -> list[tuple[bytes, bytes]]:

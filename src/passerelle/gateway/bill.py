@@ -102,7 +102,9 @@ class Bill:
             model=self._ask.model,
             amount=amount,
             now=self._moment(),
-            ttl=max([backends[target.backend].limits.longest for target in targets]) + _MARGIN,
+            ttl=max([backends[target.backend].limits.longest for target in targets]) + _MARGIN
+            if self._tenant.budget
+            else 0.0,
         )
 
     def _moment(self) -> int:

@@ -13,7 +13,7 @@ from passerelle.domain.calendar import Month as CalendarMonth
 from passerelle.domain.caller import Caller, Role
 from passerelle.domain.catalog import Tenant
 from passerelle.domain.errors import BadRequest, NotFound
-from passerelle.domain.money import decimal
+from passerelle.domain.money import exact
 from passerelle.gateway.gateway import tenant_of
 from passerelle.http.access import MEMBER, TENANT_ADMIN
 from passerelle.http.services import Services, services_of
@@ -217,17 +217,12 @@ def _budget(services: Services, caller: Caller, tenant: Tenant, currency: str) -
         ceilings=[
             CeilingCard(
                 name=state.name,
-                amount=_exact(state.ceiling.amount),
-                spent=_exact(state.spent),
-                pending=_exact(state.pending),
-                remaining=_exact(max(0, state.ceiling.amount - state.spent - state.pending)),
+                amount=exact(state.ceiling.amount),
+                spent=exact(state.spent),
+                pending=exact(state.pending),
+                remaining=exact(max(0, state.ceiling.amount - state.spent - state.pending)),
                 on_exceed=state.ceiling.on_exceed.value,
             )
             for state in states
         ],
     )
-
-
-def _exact(amount: int) -> str:
-    text = f"{decimal(amount):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from passerelle.domain.catalog import Target
 from passerelle.domain.errors import BadRequest, CannotRun
-from passerelle.domain.money import decimal
+from passerelle.domain.money import exact
 from passerelle.http.access import ADMIN
 from passerelle.http.services import services_of
 from passerelle.ledger.capacity import WEIGHTS
@@ -273,10 +273,10 @@ def _compared(done: Reconciliation) -> Compared:
         provider=done.provider,
         month=str(done.month),
         currency=done.currency,
-        ours=_exact(done.ours),
-        theirs=_exact(done.theirs),
-        gap=_exact(done.gap),
-        booked=_exact(done.booked),
+        ours=exact(done.ours),
+        theirs=exact(done.theirs),
+        gap=exact(done.gap),
+        booked=exact(done.booked),
         again=done.again,
         alert=done.alert,
         unpriced=done.unpriced,
@@ -285,14 +285,9 @@ def _compared(done: Reconciliation) -> Compared:
             Part(
                 by=part.by,
                 name=part.name,
-                ours=None if part.ours is None else _exact(part.ours),
-                theirs=None if part.theirs is None else _exact(part.theirs),
+                ours=None if part.ours is None else exact(part.ours),
+                theirs=None if part.theirs is None else exact(part.theirs),
             )
             for part in done.parts
         ],
     )
-
-
-def _exact(amount: int) -> str:
-    text = f"{decimal(amount):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -119,7 +119,11 @@ def _thresholds(line: Standing, month: Month, currency: str) -> list[Event]:
 def _forecasts(line: Standing, month: Month, currency: str, seen: Forecast) -> list[Event]:
     data = {
         **_figures(line, month, currency),
-        "forecast": {"p10": _amount(seen.p10), "p50": _amount(seen.p50), "p90": _amount(seen.p90)},
+        "forecast": {
+            "p10": money.exact(seen.p10),
+            "p50": money.exact(seen.p50),
+            "p90": money.exact(seen.p90),
+        },
     }
     return [
         Event(line.tenant, line.budget, str(month), kind, kind, data)
@@ -133,17 +137,10 @@ def _figures(line: Standing, month: Month, currency: str) -> dict[str, Any]:
         "tenant": line.tenant,
         "budget": line.budget,
         "month": str(month),
-        "amount": _amount(line.amount),
-        "spent": _amount(line.spent),
+        "amount": money.exact(line.amount),
+        "spent": money.exact(line.spent),
         "currency": currency,
     }
-
-
-def _amount(amount: int) -> str:
-    """A decimal, exactly, in as few digits as it has."""
-    whole, _, part = f"{money.decimal(amount):f}".partition(".")
-    part = part.rstrip("0")
-    return f"{whole}.{part}" if part else whole
 
 
 def wants(webhook: Webhook, *, event: str, tenant: str) -> bool:

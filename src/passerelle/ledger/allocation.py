@@ -9,7 +9,7 @@ cache has answered counts in none: no machine has worked for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -100,6 +100,9 @@ class Allocated:
     accounts: tuple[str, ...]
 
 
+Booked = Callable[[Sequence[Allocated]], Awaitable[None]]
+
+
 class Allocation:
     """The job that shares hours out. Several may run: an hour is booked by one of them."""
 
@@ -126,12 +129,17 @@ class Allocation:
         self._last: dict[str, tuple[datetime, datetime]] = {}  # by backend: the hour, and when it was booked
         self._told: set[str] = set()  # hours whose rate is missing
 
-    async def run(self, seconds: float = 60.0) -> None:
-        """Share hours out every `seconds` until cancelled; more seldom while the database is away."""
+    async def run(self, seconds: float = 60.0, *, booked: Booked | None = None) -> None:
+        """Share hours out every `seconds` until cancelled; more seldom while the database is away.
+
+        `booked` hears of the hours that were new.
+        """
         pause, away = seconds, False
         while True:
             try:
-                await self.allocate(datetime.now(UTC))
+                done = await self.allocate(datetime.now(UTC))
+                if booked is not None:
+                    await booked(done)
             except Unavailable as error:
                 if not away:
                     _log.warning("capacity_waits", reason=str(error.__cause__ or error).splitlines()[0][:300])

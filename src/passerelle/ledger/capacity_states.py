@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passerelle.domain.billing import Idle, Sharing
 from passerelle.domain.errors import Unavailable
 from passerelle.domain.facts import State
+from passerelle.domain.money import NO_CURRENCY
 from passerelle.ledger.capacity import UNPRICED, Stretch
 from passerelle.ledger.quotes import Quote
 from passerelle.ledger.tables import CAPACITY
@@ -206,7 +207,7 @@ def _price(seen: _Seen, before: Row[Any] | None) -> dict[str, Any]:
             "currency": before.currency,
             "price_id": before.price_id,
         }
-    currency = seen.quote.currency if seen.quote else "XXX"
+    currency = seen.quote.currency if seen.quote else NO_CURRENCY
     return {"per_hour_pico": 0, "currency": currency, "price_id": UNPRICED}
 
 

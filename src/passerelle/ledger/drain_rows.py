@@ -15,6 +15,7 @@ from typing import NamedTuple
 import orjson
 
 from passerelle.domain.ledger import Began, Certainty, Ended, Exchange, Line, Unit, UsageSource
+from passerelle.domain.money import NO_CURRENCY
 from passerelle.ledger.exchange import Rate
 
 ATTEMPT_COLUMNS = (
@@ -28,7 +29,6 @@ ENTRY_COLUMNS = (
 )  # fmt: skip
 
 UNKNOWN = "unknown"  # the outcome of a try whose process died before it wrote the end
-NO_CURRENCY = "XXX"  # ISO 4217's
 LOST = "operator:lost"  # pays for tries of which nobody knows the end
 MARGIN = "operator:margin"  # has what is billed beyond the cost
 

@@ -13,6 +13,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
 
 from passerelle.domain.ledger import Exchange
+from passerelle.domain.money import plain
 from passerelle.ledger.reference_rates import ReferenceRates, known_rates
 
 _TWELVE = Context(prec=12, rounding=ROUND_HALF_EVEN)
@@ -101,7 +102,7 @@ class Exchanger:
             from_euro = "1" if target == _EURO else rates.get(target)
             to_euro = "1" if source == _EURO else rates.get(source)
             if from_euro and to_euro:
-                return Rate(_plain(_TWELVE.divide(Decimal(from_euro), Decimal(to_euro))), on)
+                return Rate(plain(_TWELVE.divide(Decimal(from_euro), Decimal(to_euro))), on)
         return None
 
 
@@ -111,8 +112,3 @@ def load_rates(folder: Path) -> Exchanger:
     Raises CannotRun for a copy that cannot be read or believed; an exchanger from before goes on as it was.
     """
     return Exchanger(known_rates(folder))
-
-
-def _plain(number: Decimal) -> str:
-    text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text

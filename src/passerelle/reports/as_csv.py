@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 
-from passerelle.reports.build_amounts import exact
+from passerelle.domain.money import exact
 from passerelle.reports.document import Report, Slice
 
 COLUMNS = (

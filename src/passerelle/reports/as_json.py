@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from passerelle.domain.money import exact, plain
 from passerelle.reports.build_amounts import (
     billed_total,
-    exact,
     per_million_tokens,
     per_thousand_requests,
     places,
-    plain,
     rounded_slices,
     share,
 )

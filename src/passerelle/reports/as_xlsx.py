@@ -13,15 +13,13 @@ from typing import Any
 
 import xlsxwriter
 
-from passerelle.domain.money import decimal
+from passerelle.domain.money import decimal, exact, plain
 from passerelle.reports.as_csv import guarded
 from passerelle.reports.build_amounts import (
     billed_total,
-    exact,
     per_million_tokens,
     per_thousand_requests,
     places,
-    plain,
     rounded_slices,
 )
 from passerelle.reports.document import Report

@@ -16,18 +16,6 @@ def places(currency: str) -> int:
     return get_currency_precision(currency)
 
 
-def exact(amount: int) -> str:
-    """Pico-units as a plain decimal, all of it and nothing more: `12.3456`, never `1.2E-7`."""
-    return plain(decimal(amount))
-
-
-def plain(value: Decimal) -> str:
-    """A decimal without an exponent and without noughts at its end."""
-    text = format(value, "f")
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text in ("-0", "") else text
-
-
 def billed_total(report: Report) -> Decimal:
     """What is on the bill: rounded once, half to even."""
     return rounded(report.totals.billed, places(report.currency))

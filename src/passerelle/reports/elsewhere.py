@@ -15,7 +15,7 @@ from passerelle.domain.ask import Needs
 from passerelle.domain.catalog import BackendSpec, Catalog, Target, Tenant
 from passerelle.domain.facts import Known
 from passerelle.domain.ledger import EntryKind, TokenKind, Unit
-from passerelle.domain.money import decimal
+from passerelle.domain.money import exact
 from passerelle.ledger.exchange import Rate
 from passerelle.ledger.quotes import Quote
 from passerelle.ledger.usage import INPUT_KINDS
@@ -203,12 +203,12 @@ class _Place:
 
     def _price(self) -> str:
         if self.quote.capacity is not None:
-            return f"{_plain(self.quote.capacity.per_hour)} {self.quote.currency}/h"
+            return f"{exact(self.quote.capacity.per_hour)} {self.quote.currency}/h"
         meters = self.quote.meters(self.traffic.prompt)
         sides = [meters.get(kind.value) for kind in (TokenKind.INPUT, TokenKind.OUTPUT)]
         if not any(sides):
             return "?"
-        figures = " / ".join(_plain(side.per_unit * _MILLION) if side else "?" for side in sides)
+        figures = " / ".join(exact(side.per_unit * _MILLION) if side else "?" for side in sides)
         return f"{figures} {self.quote.currency}/Mtok"
 
 
@@ -228,8 +228,3 @@ def _break_even(places: Sequence[_Place], traffic: _Traffic, seconds: int) -> li
                 BreakEven(place.name, cheapest.name, level.quantize(Decimal("0.1")), actual, traffic.model)
             )
     return found
-
-
-def _plain(amount: int) -> str:
-    text = f"{decimal(amount):f}"
-    return text.rstrip("0").rstrip(".") or "0"

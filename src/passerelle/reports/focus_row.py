@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from passerelle.domain.ledger import Certainty, EntryKind, Unit
-from passerelle.domain.money import decimal
+from passerelle.domain.money import NO_CURRENCY, decimal, plain
 
 _EXACT = Arithmetic(prec=60)
 _HOUR = 3_600_000  # milliseconds
@@ -134,14 +134,14 @@ def _service(group: Any, kind: EntryKind, context: Context) -> dict[str, str]:
 def _money(group: Any, kind: EntryKind, context: Context) -> dict[str, str]:
     billed = decimal(int(group.billed))
     status = "unbilled" if group.unbilled and group.certainty != Certainty.UNPRICED else group.certainty
-    row = {name: _plain(billed) for name in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")}
+    row = {name: plain(billed) for name in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")}
     row |= {
         "BillingCurrency": context.currency,
         "PricingCurrency": context.currency,
-        "PricingCurrencyEffectiveCost": _plain(billed),
+        "PricingCurrencyEffectiveCost": plain(billed),
         "x_CostStatus": status,
         "x_Meter": group.meter,
-        "x_Quantity": _plain(Decimal(group.quantity)),
+        "x_Quantity": plain(Decimal(group.quantity)),
         "x_Unit": group.unit,
         "x_Tries": str(group.tries),
     }
@@ -149,12 +149,12 @@ def _money(group: Any, kind: EntryKind, context: Context) -> dict[str, str]:
     if exchanged:
         row |= {
             "PricingCurrency": group.currency,
-            "PricingCurrencyEffectiveCost": _plain(_priced(billed, group)),
-            "x_FxRate": _plain(Decimal(group.fx_rate)),
+            "PricingCurrencyEffectiveCost": plain(_priced(billed, group)),
+            "x_FxRate": plain(Decimal(group.fx_rate)),
             "x_FxDate": group.fx_date.isoformat() if group.fx_date else "",
         }
     if context.costs:
-        row |= {"x_Cost": _plain(decimal(int(group.amount))), "x_CostCurrency": _currency(group.currency)}
+        row |= {"x_Cost": plain(decimal(int(group.amount))), "x_CostCurrency": _currency(group.currency)}
     if (
         kind in (EntryKind.SETTLE, EntryKind.ALLOCATE)
         and group.price_id
@@ -173,8 +173,8 @@ def _quantities(group: Any, billed: Decimal, priced: str, *, open_: bool) -> dic
     quantity = Decimal(group.quantity)
     if unit is Unit.MILLISECONDS:
         quantity = _EXACT.quantize(_EXACT.divide(quantity, Decimal(_HOUR)), _SCALE)
-    each = _plain(_EXACT.quantize(_EXACT.divide(billed, quantity), _SCALE))
-    in_currency = _plain(_EXACT.quantize(_EXACT.divide(Decimal(priced), quantity), _SCALE))
+    each = plain(_EXACT.quantize(_EXACT.divide(billed, quantity), _SCALE))
+    in_currency = plain(_EXACT.quantize(_EXACT.divide(Decimal(priced), quantity), _SCALE))
     sku, _, _ = group.price_id.partition("@")
     return {
         "SkuId": sku,
@@ -185,9 +185,9 @@ def _quantities(group: Any, billed: Decimal, priced: str, *, open_: bool) -> dic
             {"x_Meter": group.meter, "x_Model": group.target or ""}, ensure_ascii=False
         ),
         "PricingCategory": "Standard",
-        "PricingQuantity": _plain(quantity),
+        "PricingQuantity": plain(quantity),
         "PricingUnit": _UNITS[unit],
-        "ConsumedQuantity": _plain(quantity),
+        "ConsumedQuantity": plain(quantity),
         "ConsumedUnit": _UNITS[unit],
         "ListUnitPrice": each,
         "ContractedUnitPrice": each,
@@ -217,7 +217,7 @@ def _allocation(group: Any) -> dict[str, str]:
     ratio = _EXACT.quantize(_EXACT.divide(Decimal(group.amount), whole), _SCALE) if whole else Decimal(0)
     ratio = min(max(ratio, Decimal(0)), Decimal(1))
     # Written by hand: JSON of a `Decimal` would pass through a float.
-    element = f'{{"AllocatedRatio": {_plain(ratio)}, "UsageUnit": {json.dumps(_UNITS[Unit(group.unit)])}}}'
+    element = f'{{"AllocatedRatio": {plain(ratio)}, "UsageUnit": {json.dumps(_UNITS[Unit(group.unit)])}}}'
     return {
         "AllocatedMethodId": _METHOD,
         "AllocatedMethodDetails": f'{{"Elements": [{element}]}}',
@@ -227,15 +227,8 @@ def _allocation(group: Any) -> dict[str, str]:
 
 
 def _currency(code: str) -> str:
-    return "" if code == "XXX" else code
+    return "" if code == NO_CURRENCY else code
 
 
 def _moment(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _plain(amount: Decimal) -> str:
-    """Without an exponent, or zeros that say nothing."""
-    told = format(amount, "f")
-    told = told.rstrip("0").rstrip(".") if "." in told else told
-    return "0" if told == "-0" else told

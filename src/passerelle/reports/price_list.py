@@ -8,7 +8,7 @@ from typing import Any
 
 from passerelle.domain.catalog import Catalog, Target
 from passerelle.domain.ledger import Priced, Unit
-from passerelle.domain.money import decimal
+from passerelle.domain.money import decimal, plain
 from passerelle.ledger.quotes import Quote
 
 
@@ -23,12 +23,6 @@ def price_list(catalog: Catalog, quote: Callable[[Target], Quote]) -> dict[str, 
             for target in model.targets
         ],
     }
-
-
-def plain(amount: Decimal) -> str:
-    """Without an exponent or zeros that say nothing."""
-    text = format(amount, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _per(price: Priced) -> Decimal:

@@ -8,8 +8,8 @@ from decimal import Decimal
 import openpyxl
 import pytest
 
+from passerelle.domain.money import exact
 from passerelle.reports.as_xlsx import to_xlsx
-from passerelle.reports.build_amounts import exact
 from tests.unit.reports.months import EVIL, built, full
 
 

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from passerelle.domain.billing import Budget, Ceiling, OnExceed, Tax
 from passerelle.domain.errors import CannotRun
-from passerelle.domain.money import rounded
+from passerelle.domain.money import exact, rounded
 from passerelle.reports.build_amounts import (
     billed_total,
-    exact,
     per_million_tokens,
     per_thousand_requests,
     places,
