@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 
+URL = r"^https?://[A-Za-z0-9.\-_\[\]:]+(/[^\s?#]*)?$"
 _REFERENCE = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
+
+
+def is_url(value: str) -> bool:
+    """Is it http(s)://host[:port][/path], without query or credentials?"""
+    try:
+        whole = re.fullmatch(URL, value) is not None and bool(urlsplit(value).hostname)
+        port = urlsplit(value).port if whole else None
+    except ValueError:  # a port out of range, or brackets that hold no IPv6 address
+        return False
+    return whole and port != 0
 
 
 def _secret_reference(value: str) -> str:

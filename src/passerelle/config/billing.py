@@ -6,13 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, WrapValidator, model_validator
 from pydantic import ValidatorFunctionWrapHandler as Reader
 
-from passerelle.config.base import SecretReference, Strict
+from passerelle.config.base import URL, SecretReference, Strict, is_url
 from passerelle.config.cost import Amount, CostFields, Currency
 from passerelle.domain.billing import Budget, Ceiling, Idle, OnExceed, Power, Sharing, Tax, Terms, Webhook
 from passerelle.domain.ledger import TokenKind
@@ -22,7 +21,6 @@ from passerelle.domain.prices import Basis
 _MOST_TAGS = 8
 _TAG = r"^[a-z0-9_.-]{1,64}$"
 _EVENT = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$"
-_HOOK = r"^https?://[A-Za-z0-9.\-_\[\]:]+(/[^\s?#]*)?$"
 _LABEL = r"^[^\x00-\x1f\x7f]{1,200}$"
 _DIRECTORIES = ("posix/", "right/")  # copies of the database; the second counts leap seconds
 _NOWHERE = frozenset({"localtime", "posixrules", "Factory"})
@@ -105,12 +103,7 @@ def _tags(values: list[str]) -> list[str]:
 
 
 def _hook_url(value: str) -> str:
-    try:
-        whole = re.fullmatch(_HOOK, value) is not None and bool(urlsplit(value).hostname)
-        port = urlsplit(value).port if whole else None
-    except ValueError:  # a port out of range, or brackets that hold no IPv6 address
-        whole, port = False, None
-    if not whole or port == 0:
+    if not is_url(value):
         raise ValueError(
             "is not the URL of a webhook; write https://host[:port][/path], without query or credentials"
         )
@@ -136,7 +129,7 @@ Label = Annotated[
 Event = Annotated[
     str, _matches(_EVENT, "is not an event; write a name such as budget.threshold"), _written(_EVENT)
 ]
-HookUrl = Annotated[str, AfterValidator(_hook_url), _written(_HOOK)]
+HookUrl = Annotated[str, AfterValidator(_hook_url), _written(URL)]
 Markup = Annotated[Decimal, _number(10_000, 4), _from(0, 10_000)]
 Percent = Annotated[Decimal, _number(100, 4), _from(0, 100)]
 Watts = Annotated[Decimal, _number(1_000_000, 3), _from(0, 1_000_000)]

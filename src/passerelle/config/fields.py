@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from passerelle.config.base import SecretReference, Strict
+from passerelle.config.base import URL, SecretReference, Strict, is_url
 from passerelle.config.billing import CapacityFields, PowerFields
 from passerelle.config.cost import CostWords, cost_field
 from passerelle.config.countries import check_country
@@ -26,7 +25,6 @@ from passerelle.domain.catalog import Location, Party, TimeLimits
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = r"^(\d+(?:\.\d+)?)(ms|s|m|min|h)$"
 _LONGEST = 86_400.0  # seconds; nothing this file times takes longer than a day
-_URL = r"^https?://[A-Za-z0-9.\-_\[\]:]+(/[^\s?#]*)?$"
 
 
 def parse_duration(value: Any) -> Any:
@@ -42,12 +40,7 @@ def parse_duration(value: Any) -> Any:
 
 
 def _plain_url(value: str) -> str:
-    try:
-        whole = re.fullmatch(_URL, value) is not None and bool(urlsplit(value).hostname)
-        port = urlsplit(value).port if whole else None
-    except ValueError:  # a port out of range, or brackets that hold no IPv6 address
-        whole, port = False, None
-    if not whole or port == 0:
+    if not is_url(value):
         raise ValueError(
             "is not the URL of a server; write http(s)://host[:port][/path], without query or credentials"
         )
@@ -69,7 +62,7 @@ Duration = Annotated[
 Country = Annotated[
     str, AfterValidator(check_country), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"})
 ]
-Url = Annotated[str, AfterValidator(_plain_url), WithJsonSchema({"type": "string", "pattern": _URL})]
+Url = Annotated[str, AfterValidator(_plain_url), WithJsonSchema({"type": "string", "pattern": URL})]
 
 
 class LocationFields(Strict):

@@ -197,9 +197,8 @@ def test_an_unknown_price_is_refused_under_a_budget_that_blocks(budgets: Budgets
 
 def test_an_unknown_price_is_no_matter_where_no_budget_blocks(budgets: Budgets) -> None:
     notify = Ceiling(PICO, OnExceed.NOTIFY)
-    hold(budgets, Client(None), None)
-    hold(budgets, Client(Budget("EUR", notify)), None)
-    hold(budgets, Client(Budget("EUR", notify, models={"other": Ceiling(PICO)})), None)
+    unbounded = (None, Budget("EUR", notify), Budget("EUR", notify, models={"other": Ceiling(PICO)}))
+    assert [hold(budgets, Client(budget), None).amount for budget in unbounded] == [0, 0, 0]
 
 
 def test_a_budget_that_notifies_refuses_nothing_and_counts_all(budgets: Budgets) -> None:
