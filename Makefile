@@ -13,7 +13,7 @@ unexport VIRTUAL_ENV
 PASSERELLE_PORT ?= 8080
 export PASSERELLE_PORT
 
-.PHONY: run test test-long test-engines demo-costs check format install bench schema clean
+.PHONY: run test test-long test-engines demo-costs soak check format install bench schema clean
 
 run: install ## the service on 127.0.0.1:8080, nothing else to install
 	@exec $(BIN)/passerelle serve --demo
@@ -46,6 +46,9 @@ schema: install ## write the JSON Schema of providers.yaml again
 
 demo-costs: install ## a month of generated traffic, its reports in data/demo-costs, and the same figures again without the ledger
 	$(BIN)/python -m tools.demo_costs
+
+soak: install ## the service for ten minutes under more than it can serve; SOAK_SECONDS, SOAK_WORKERS=2 with Redis; figures in data/soak
+	$(BIN)/python -m tools.soak
 
 bench: install ## CPU per request beside LiteLLM's proxy, see benchmarks/README.md
 	$(BIN)/python -m benchmarks prepare litellm

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.database import database, database_url, postgres
+from tests.redis_server import one_redis, redis_server
 
-__all__ = ["compiled_once", "database", "database_url", "postgres"]
+__all__ = ["compiled_once", "database", "database_url", "one_redis", "postgres", "redis_server"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,29 +5,48 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 import aiohttp
 import yaml
 
-from passerelle.app import _Server, _server
+from passerelle.backends.builtin.texts import Texts
 from passerelle.backends.registry import kinds
+from passerelle.domain.ask import Ask
 from passerelle.domain.caller import Caller, Role
 from passerelle.domain.catalog import Catalog
+from passerelle.gateway.accounts import Accounts
+from passerelle.gateway.affinity import Flight
+from passerelle.gateway.answer import Answer
+from passerelle.gateway.books import Books
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
-from passerelle.gateway.record import Record
+from passerelle.gateway.moderation import Moderation
+from passerelle.gateway.record import Record, Sink
 from passerelle.gateway.scout import Scout
+from passerelle.gateway.watch import Watch
+from passerelle.guardrails.guard import Guards
 from passerelle.http.build import build_app, hot_routes
-from passerelle.http.front import Front
+from passerelle.http.credentials import Keys
+from passerelle.http.front import App, Front
 from passerelle.http.inference import Scope, Send
 from passerelle.http.intake import Limits, Receive
+from passerelle.http.protocol import Edge, bounded
 from passerelle.http.services import Reloaded, Services
+from passerelle.http.vigil import Patience, Vigil
+from passerelle.limits.breakers import Breakers
+from passerelle.limits.limiter import Limiter
+from passerelle.limits.memory import MemoryStore
+from passerelle.limits.places import Places
+from passerelle.limits.retries import Retries
+from passerelle.limits.store import LimitStore
 from passerelle.routing.load import load
+from passerelle.serving import make_server
 from tests.books import Ledger, pricing
 
 KEY = "test-key-of-tenant-acme-0123456789"
@@ -45,6 +64,9 @@ class FixedKeys:
     async def resolve(self, secret: bytes) -> Caller | None:
         return self.callers.get(secret)
 
+    def alive(self, caller: Caller) -> bool:
+        return caller in self.callers.values()
+
 
 @dataclass
 class Served:
@@ -56,6 +78,7 @@ class Served:
     environment: Mapping[str, str]
     models: Path
     scout: Scout
+    watch: Watch  # what its calls share
     records: list[Record] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
     key: str = KEY
@@ -102,6 +125,42 @@ def one_backend(
     }
 
 
+def gateway_of(
+    editions: Editions,
+    *,
+    books: Books,
+    sinks: Sequence[Sink],
+    draw: Callable[[], float],
+    accounts: Accounts | None = None,
+    models: Path = Path("unused"),
+    watch: Watch | None = None,
+    store: LimitStore | None = None,
+) -> Gateway:
+    """A gateway of one process, with everything that its calls share of its own, unless it is given."""
+    watch = watch or Watch(
+        accounts or Accounts(monotonic), Flight(), Breakers(monotonic, draw), Places(), Retries(monotonic)
+    )
+
+    async def ask_it(caller: Caller, ask: Ask) -> Answer:
+        return await gateway.ask(caller, ask)
+
+    gateway = Gateway(
+        editions,
+        books=books,
+        sinks=sinks,
+        draw=draw,
+        watch=watch,
+        limiter=Limiter(store or MemoryStore()),
+        guards=guards_of(ask_it, editions, models),
+    )
+    return gateway
+
+
+def guards_of(ask: Callable[[Caller, Ask], Awaitable[Answer]], editions: Editions, models: Path) -> Guards:
+    """Guardrails as a process has them; their embedder loads its model when a rule first asks for it."""
+    return Guards(Texts(models), Moderation(ask, lambda: editions.catalog))
+
+
 @asynccontextmanager
 async def serving(
     configuration: Mapping[str, object],
@@ -109,53 +168,97 @@ async def serving(
     environment: Mapping[str, str] | None = None,
     models: Path = Path("unused"),
     callers: Mapping[bytes, Caller] | None = None,
+    keys: Keys | None = None,
     limits: Limits | None = None,
     whole: bool = False,
+    edge: Edge | None = None,
+    wrap: Callable[[App], App] = lambda app: app,
+    patience: Patience | None = None,
+    watch: Watch | None = None,
+    store: LimitStore | None = None,
+    sinks: Sequence[Sink] = (),
 ) -> AsyncIterator[Served]:
-    """Serve a configuration on a free port until the block ends; the inference routes, or the `whole` surface."""
+    """Serve a configuration on a free port until the block ends; the inference routes, or the `whole` surface.
+
+    `wrap` puts something in front of the application; `patience` is how long streams are watched idly;
+    `watch` and `store` are what its calls share, where a test wants to hold them itself; `sinks` get records too.
+    """
     environment = environment or {}
-    keys = FixedKeys(callers or {KEY.encode(): Caller("key_test", "acme", Role.MEMBER)})
+    keys = keys or FixedKeys(callers or {KEY.encode(): Caller("key_test", "acme", Role.MEMBER)})
     registry = kinds(models)
     catalog = catalog_of(configuration, environment=environment, models=models)
     editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec), pricing)
     ledger = Ledger(ZoneInfo(catalog.time_zone))
     records: list[Record] = []
-    gateway = Gateway(editions, books=ledger.books, sinks=[records.append], draw=random.Random(7).random)
-    scout = Scout(editions, every=3600)
-    services = Services(
+    gateway = gateway_of(
+        editions,
+        books=ledger.books,
+        sinks=[records.append, *sinks],
+        draw=random.Random(7).random,
+        models=models,
+        watch=watch,
+        store=store,
+    )
+    services = _services(
+        gateway, editions, keys=keys, limits=limits or Limits(), vigil=Vigil(keys.alive, patience=patience)
+    )
+    app = build_app(services) if whole else Front(_nothing_else, hot_routes(services))
+    try:
+        async with _listening(wrap(app), services.vigil, edge) as port:
+            yield Served(
+                f"http://127.0.0.1:{port}",
+                port,
+                editions,
+                environment,
+                models,
+                services.scout,
+                gateway.watch,
+                records,
+                ledger,
+            )
+    finally:
+        await gateway.aclose()
+        await editions.aclose()
+
+
+def _services(gateway: Gateway, editions: Editions, *, keys: Keys, limits: Limits, vigil: Vigil) -> Services:
+    return Services(
         gateway=gateway,
         editions=editions,
         keys=keys,
         key_ring=None,  # type: ignore[arg-type]  # the key routes have tests of their own
         key_store=None,  # type: ignore[arg-type]
-        limits=limits or Limits(),
+        limits=limits,
         reload=_no_reload,
-        scout=scout,
+        scout=Scout(editions, every=3600),
         metrics=lambda: b"",
         money=None,  # type: ignore[arg-type]  # its routes have tests of their own, on PostgreSQL
+        vigil=vigil,
+        watch=gateway.watch,
+        around=None,
         ready=lambda: True,
         degraded=list,
     )
+
+
+@asynccontextmanager
+async def _listening(app: App, vigil: Vigil, edge: Edge | None) -> AsyncIterator[int]:
+    """The port on which an application answers; every call is over when the block has ended."""
     listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    app = build_app(services) if whole else Front(_nothing_else, hot_routes(services))
-    server: _Server = _server(app, drain=1)
-    # The server's own loop looks at its state ten times a second; a thousand tests do not wait for that.
-    server.config.load()
-    server.lifespan = server.config.lifespan_class(server.config)
-    await server.startup(sockets=[listener])
+    server = make_server(app)
+    if edge is not None:
+        server.config.http = bounded(edge)
+    await server.open(listener)
+    watching = asyncio.ensure_future(vigil.run())
     try:
-        yield Served(f"http://127.0.0.1:{port}", port, editions, environment, models, scout, records, ledger)
+        yield listener.getsockname()[1]
     finally:
-        for accepting in server.servers:
-            accepting.close()
-        for connection in list(server.server_state.connections):
-            connection.shutdown()
+        server.close_listener()
         async with asyncio.timeout(5):
-            while server.server_state.connections or server.server_state.tasks:
+            while not server.empty:
                 await asyncio.sleep(0.002)
-        await gateway.aclose()
-        await editions.aclose()
+        watching.cancel()
+        await asyncio.wait({watching})
         listener.close()
 
 

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -37,15 +37,19 @@ from passerelle.ledger.hourly import charged_by
 from passerelle.ledger.outbox import Outbox, undelivered
 from passerelle.ledger.price_tables import PriceTable, packaged
 from passerelle.ledger.prices import PriceBook
-from passerelle.ledger.spent import spent
+from passerelle.ledger.spent import Spent, spent
 from passerelle.ledger.spool import Spool
 from passerelle.reports.alerting import Alerting
 from passerelle.reports.desk import Desk
 from passerelle.reports.office import Keeping, Office
 from passerelle.stores.database import Database
 from passerelle.stores.folder import DataFolder
+from passerelle.stores.leader import Leader
 from passerelle.telemetry.metrics import Metrics
 from passerelle.wire.webhooks import Sender
+
+if TYPE_CHECKING:
+    from passerelle.ledger.shared_holds import SharedHolds  # which needs the library of Redis
 
 _log = structlog.get_logger(__name__)
 
@@ -107,6 +111,19 @@ class Accounting:
                 self.metrics.money.holds_expired.inc()
                 _log.error("hold_expired", key_id=hold.account.key_id)
             self.metrics.money.spool_bytes.set(self.spool.waiting)
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+    async def keep_budgets(self, currency: str) -> None:
+        """Have budgets hear of other processes, for ever."""
+
+        async def read(month: Month, ended_before: datetime | None) -> Spent:
+            return await spent(self.database, month, currency=currency, ended_before=ended_before)
+
+        while True:
+            try:
+                await self.budgets.refresh(read, now=int(self.books.now() * 1000))
+            except Unavailable as error:
+                _log.warning("budgets_not_refreshed", reason=str(error))
             await asyncio.sleep(_SWEEP_SECONDS)
 
 
@@ -214,12 +231,16 @@ async def run_accounting(stack: AsyncExitStack, accounting: Accounting, editions
         markup=functools.partial(_markup, editions),
     )
     running = Running(accounting, editions, allocation)
+    outbox = Outbox(database, sender, webhooks=webhooks, told=told)
     alerting = Alerting(database, editions, accounting.budgets, Alerts(database, webhooks=webhooks))
     await in_background(stack, running.keep_prices())
-    await in_background(stack, Hours(editions, log).run())
-    await in_background(stack, allocation.run(booked=running.count_hours))
-    await in_background(stack, alerting.run())
-    await in_background(stack, Outbox(database, sender, webhooks=webhooks, told=told).run())
+    # Of all processes on this database, one does these.
+    leader = Leader(database)
+    leader.during(Hours(editions, log).run)
+    leader.during(functools.partial(allocation.run, booked=running.count_hours))
+    leader.during(alerting.run)
+    leader.during(outbox.run)
+    await in_background(stack, leader.run())
     return running
 
 
@@ -232,8 +253,11 @@ async def open_accounting(
     metrics: Metrics,
     key_names: Mapping[str, str],
     sync_seconds: float,
+    holds: SharedHolds | None = None,
 ) -> Accounting:
     """Open the books on a database whose schema is up to date. Raises CannotRun and Unavailable.
+
+    With `holds`, budgets are those of all processes that share them; their Redis is open for longer than the books.
 
     What dead processes have left is written first, so that budgets know of it. On the way out the order is: no more
     tries, everything settled and drained, then the database.
@@ -260,7 +284,9 @@ async def open_accounting(
 
     stack.push_async_callback(close)
     zone = ZoneInfo(catalog.time_zone)
-    budgets = Budgets(zone)
+    if holds is not None:
+        stack.push_async_callback(holds.aclose)
+    budgets = Budgets(zone, store=holds)
     accounting = Accounting(
         folder=folder,
         database=database,
@@ -271,16 +297,23 @@ async def open_accounting(
         metrics=metrics,
         exchanger=exchanger,
     )
+    await _catch_up(accounting, catalog, key_names)
+    await in_background(stack, drain.run())
+    await in_background(stack, accounting.sweep())
+    if holds is not None:
+        await in_background(stack, accounting.keep_budgets(catalog.currency))
+    return accounting
+
+
+async def _catch_up(accounting: Accounting, catalog: Catalog, key_names: Mapping[str, str]) -> None:
+    """Write down what dead processes have left, and have budgets begin from there. Raises CannotRun."""
     try:
-        await drain.drain_once()
+        await accounting.drain.drain_once()
         await accounting.restore(catalog, key_names)
     except Unavailable as error:
         raise CannotRun(
             "The ledger cannot be read: the database does not answer.", "Check that PostgreSQL runs."
         ) from error
-    await in_background(stack, drain.run())
-    await in_background(stack, accounting.sweep())
-    return accounting
 
 
 def _wants_lists(catalog: Catalog) -> bool:

@@ -1,92 +1,127 @@
-"""The process that serves: settings -> parts -> run, until told to stop."""
+"""The process that serves: settings -> parts -> run, until told to stop; alone, or as one of several workers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Generator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from dataclasses import dataclass, field
 
 import structlog
-import uvicorn
 
-from passerelle.domain.errors import CannotRun
 from passerelle.http.access import OPERATOR_SCOPE
 from passerelle.http.build import build_app
 from passerelle.http.front import App
 from passerelle.http.inference import Scope, Send
 from passerelle.http.intake import Receive
-from passerelle.http.protocol import BoundedProtocol
 from passerelle.http.services import Reloaded
 from passerelle.parts import Parts, open_parts
+from passerelle.serving import Budget, Inherited, Server, drain, listen, listen_privately, make_server
 from passerelle.settings import Settings
-from passerelle.stores.folder import short_path
 
 _log = structlog.get_logger(__name__)
 
 Started = Callable[[Parts, int], Awaitable[None]]  # told the parts and the port once requests are answered
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handling: two of them share this process and its signals."""
+@dataclass(slots=True)
+class _End:
+    """Why and how this process is to stop."""
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the signals to `serve`."""
-        yield
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    notice: bool = True  # may others have to notice first?
+    listens: bool = True
+
+    def ask(self, *, notice: bool, listens: bool = True) -> None:
+        """The first time begins a drain, the second one hastens it."""
+        if self.asked.is_set():
+            self.hurry.set()
+            return
+        self.notice, self.listens = notice, listens
+        self.asked.set()
 
 
-async def serve(settings: Settings, *, started: Started) -> None:
-    """Serve until SIGTERM or SIGINT. Raises CannotRun when it cannot begin."""
+async def serve(settings: Settings, *, started: Started, inherited: Inherited | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises CannotRun when it cannot begin.
+
+    A worker accepts on what it has inherited, and stops when its parent is gone.
+    """
     with contextlib.ExitStack() as stack:
-        public = stack.enter_context(_listen(settings.host, settings.port))
-        async with open_parts(settings) as parts:
+        public = inherited.public if inherited else stack.enter_context(listen(settings.host, settings.port))
+        async with open_parts(settings, shares_folder=inherited is not None) as parts:
             front = build_app(parts.services)
-            control_path = parts.folder.control_socket
-            control = stack.enter_context(_listen_privately(control_path))
-            servers = [
-                _server(front, drain=settings.drain_seconds),
-                _server(_as_operator(front), drain=settings.drain_seconds),
-            ]
-            await _run(servers, [public, control], parts=parts, started=started)
+            control = (
+                inherited.control
+                if inherited
+                else stack.enter_context(listen_privately(parts.folder.control_socket))
+            )
+            end = _End()
+            with _signals(end, parts, inherited):
+                async with _open({public: front, control: _as_operator(front)}) as servers:
+                    parts.metrics.connections.set_function(lambda: sum(each.connections for each in servers))
+                    await started(parts, public.getsockname()[1])
+                    if inherited is not None:
+                        inherited.parent.send(b"\n")
+                    _rest_memory()
+                    await end.asked.wait()
+                    _log.info("drains", seconds=settings.drain_seconds)
+                    parts.draining()
+                    notice = settings.notice_seconds if end.notice else 0.0
+                    budget = Budget(settings.drain_seconds, notice, listens=end.listens)
+                    await drain(servers, budget, hurry=end.hurry)
+                    _log.info("drained")
+                # Signals change nothing from here on: what was answered is being written down.
 
 
-async def _run(
-    servers: list[_Server], sockets: list[socket.socket], *, parts: Parts, started: Started
-) -> None:
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        parts.draining()
+@contextlib.asynccontextmanager
+async def _open(apps: dict[socket.socket, App]) -> AsyncIterator[list[Server]]:
+    """A server for each application, all of them closed with the block."""
+    servers: list[Server] = []
+    try:
+        for listener, app in apps.items():
+            server = make_server(app)
+            await server.open(listener)
+            servers.append(server)
+        yield servers
+    finally:
         for server in servers:
-            server.should_exit = True
+            server.close_listener()
+            server.abort()
+        for listener in apps:
+            listener.close()
+
+
+@contextlib.contextmanager
+def _signals(end: _End, parts: Parts, inherited: Inherited | None) -> Generator[None, None, None]:
+    """Listen to signals, and to the end of the parent. They stay listened to: nothing may cut short what closes."""
+    loop = asyncio.get_running_loop()
 
     def reload() -> None:
         asyncio.ensure_future(parts.services.reload()).add_done_callback(_tell_reload)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+    # Balancers need to notice; somebody at a terminal does not.
+    loop.add_signal_handler(signal.SIGTERM, lambda: end.ask(notice=True))
+    loop.add_signal_handler(signal.SIGINT, lambda: end.ask(notice=False))
     loop.add_signal_handler(signal.SIGHUP, reload)
-    running = [
-        asyncio.ensure_future(server.serve(sockets=[sock]))
-        for server, sock in zip(servers, sockets, strict=True)
-    ]
+    if inherited is None:
+        yield
+        return
+
+    def orphaned() -> None:
+        loop.remove_reader(inherited.parent)
+        _log.error("parent_gone")
+        # The port is free for the parent's successor at once.
+        end.ask(notice=False, listens=False)
+
+    loop.add_reader(inherited.parent, orphaned)
     try:
-        while not all(server.started for server in servers):
-            if any(task.done() for task in running):
-                break
-            await asyncio.sleep(0.01)
-        else:
-            await started(parts, sockets[0].getsockname()[1])
-            _rest_memory()
-        await asyncio.gather(*running)
+        yield
     finally:
-        stop()
-        await asyncio.gather(*running, return_exceptions=True)
+        loop.remove_reader(inherited.parent)
 
 
 def _tell_reload(done: asyncio.Future[Reloaded]) -> None:
@@ -104,25 +139,6 @@ def _rest_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _server(app: App, *, drain: int) -> _Server:
-    config = uvicorn.Config(
-        app,
-        http=BoundedProtocol,
-        loop="none",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=65,
-        timeout_graceful_shutdown=drain,
-        backlog=2048,
-    )
-    return _Server(config)
-
-
 def _as_operator(app: App) -> App:
     """The application for the control socket: who can open it owns the data folder."""
 
@@ -131,36 +147,3 @@ def _as_operator(app: App) -> App:
         await app(scope, receive, send)
 
     return operated
-
-
-@contextlib.contextmanager
-def _listen(host: str, port: int) -> Generator[socket.socket, None, None]:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=2048, reuse_port=False)
-    except OSError as error:
-        # Its number may be a failed look-up's, which the system has no words for; after the words comes the address.
-        said = (error.strerror or "it cannot be said why").partition(" (while")[0]
-        raise CannotRun(
-            f"{host}:{port} cannot be listened on: {said.lower()}.",
-            "Stop what uses it, or choose another address with --host and --port.",
-        ) from error
-    with listener:
-        yield listener
-
-
-@contextlib.contextmanager
-def _listen_privately(path: Path) -> Generator[socket.socket, None, None]:
-    path.unlink(missing_ok=True)  # left behind by a killed process; the folder's lock says that it is ours
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        address, handle = short_path(path)
-        before = os.umask(0o177)
-        try:
-            listener.bind(address)
-        finally:
-            os.umask(before)
-            if handle is not None:
-                os.close(handle)
-        listener.listen(64)
-        yield listener
-    path.unlink(missing_ok=True)

@@ -6,37 +6,53 @@ import asyncio
 import functools
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from time import monotonic
-
-import structlog
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from passerelle.accounting import Accounting, in_background, open_accounting, run_accounting
+from passerelle.admission import Admission, open_admission
+from passerelle.backends.builtin.texts import Texts
 from passerelle.backends.registry import kinds
+from passerelle.configured import keep_live, load_catalog, reload_now
+from passerelle.domain.ask import Ask
 from passerelle.domain.caller import Caller
 from passerelle.domain.catalog import Catalog
-from passerelle.domain.errors import ConfigurationRefused, Finding
-from passerelle.gateway.accounts import Accounts
+from passerelle.gateway.answer import Answer
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.gateway.meter import meter, tell
+from passerelle.gateway.moderation import Moderation
+from passerelle.gateway.pulse import Pulse
 from passerelle.gateway.scout import Scout
+from passerelle.guardrails.guard import Guards
+from passerelle.http.credentials import Keys
+from passerelle.http.front import App
 from passerelle.http.intake import Limits
-from passerelle.http.services import Reloaded, Services
-from passerelle.routing.live import Live, read_text
-from passerelle.routing.load import Loaded, load
+from passerelle.http.once import Once
+from passerelle.http.services import Services
+from passerelle.http.vigil import Vigil
+from passerelle.idempotency.flights import Flights
+from passerelle.idempotency.seal import Sealer
+from passerelle.idempotency.store import AnswerStore
+from passerelle.limits.places import alone
+from passerelle.routing.live import Live
 from passerelle.settings import Settings
 from passerelle.stores.database import Database
 from passerelle.stores.embedded import EmbeddedPostgres
 from passerelle.stores.folder import DataFolder
 from passerelle.telemetry.metrics import Metrics
+from passerelle.telemetry.siblings import Siblings
+from passerelle.tenancy.callers import Callers
 from passerelle.tenancy.environment import read_keys
+from passerelle.tenancy.pepper import agree, read_pepper
 from passerelle.tenancy.ring import KeyRing
 from passerelle.tenancy.store import KeyStore
 
-_log = structlog.get_logger(__name__)
+if TYPE_CHECKING:
+    from passerelle.sharing import Sharing
+    from passerelle.tenancy.tokens import Tokens
 
 _WATCH_SECONDS = 1.0
 
@@ -48,6 +64,7 @@ class Parts:
     services: Services
     folder: DataFolder
     live: Live
+    metrics: Metrics
     _state: dict[str, bool] = field(default_factory=lambda: {"ready": True})
 
     def draining(self) -> None:
@@ -55,83 +72,167 @@ class Parts:
         self._state["ready"] = False
 
 
-def load_file(settings: Settings, text: str, *, strict: bool = False) -> Loaded:
-    """The text of a configuration, checked against the kinds that exist and the secrets of this environment."""
-    options = {name: kind.options for name, kind in kinds(settings.data / "models").items()}
-    return load(text, kinds=options, environment=os.environ, source=str(settings.config), strict=strict)
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else stands on."""
+
+    settings: Settings
+    catalog: Catalog  # that the process begins with
+    folder: DataFolder
+    database: Database
+    pepper: bytes
+    store: KeyStore
+    ring: KeyRing
+    metrics: Metrics
 
 
-def load_catalog(settings: Settings) -> Catalog:
-    """The catalog of the configured file. Raises ConfigurationRefused or CannotRun."""
-    loaded = load_file(settings, read_text(settings.config))
-    if loaded.catalog is None:
-        raise ConfigurationRefused(loaded.errors)
-    for finding in loaded.findings:
-        if finding.severity == "warning":
-            _log.warning("configuration", finding=str(finding))
-    return loaded.catalog
-
-
-@asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
-    """Everything a service needs, closed when the block ends. Raises CannotRun.
-
-    What is quick to fail comes first: the file, then the folder, then the database.
-    """
-    # Read by huggingface_hub when it is imported: else it asks the Hub what kind of shell it is run from.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+async def _open_ground(settings: Settings, stack: AsyncExitStack, *, shares_folder: bool) -> _Ground:
+    """What is quick to fail comes first: the file, then the folder, then the database."""
     catalog = load_catalog(settings)
     environment_keys = _environment_keys(settings, catalog)
     folder = DataFolder(settings.data)
-    async with AsyncExitStack() as stack:
-        folder.open()
+    folder.open()
+    if not shares_folder:
         folder.lock()
-        stack.callback(folder.close)
-        pepper = folder.secret("pepper")
-        database = await _open_database(settings, folder, stack)
-        store = KeyStore(database, pepper)
-        ring = KeyRing(store, pepper, environment=environment_keys)
-        await ring.refresh()
-        metrics = Metrics()
-        registry = kinds(folder.models)
-        accounting = await _open_accounting(
-            settings, stack, store, folder=folder, database=database, catalog=catalog, metrics=metrics
+    stack.callback(folder.close)
+    pepper = read_pepper(settings, folder)
+    database = await _open_database(settings, folder, stack)
+    await agree(database, pepper)
+    store = KeyStore(database, pepper)
+    ring = KeyRing(store, pepper, environment=environment_keys)
+    await ring.refresh()
+    return _Ground(settings, catalog, folder, database, pepper, store, ring, Metrics())
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, *, shares_folder: bool = False) -> AsyncIterator[Parts]:
+    """Everything a service needs, closed when the block ends. Raises CannotRun.
+
+    `shares_folder`: its parent owns the data folder, for this process and its siblings.
+    """
+    # Read by huggingface_hub when it is imported: else it asks the Hub what kind of shell it is run from.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    async with AsyncExitStack() as stack:
+        ground = await _open_ground(settings, stack, shares_folder=shares_folder)
+        ring, metrics = ground.ring, ground.metrics
+        draw = random.SystemRandom().random
+        sharing = await _open_sharing(ground, stack)
+        admission = await open_admission(
+            stack,
+            store=sharing.limits if sharing is not None else None,
+            replicas=sharing.replicas if sharing is not None else alone,
+            metrics=metrics,
+            draw=draw,
         )
-        editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec), accounting.pricing)
+        accounting = await _open_accounting(ground, stack, sharing)
+        registry = kinds(ground.folder.models)
+        editions = Editions(ground.catalog, lambda spec: registry[spec.kind].open(spec), accounting.pricing)
         stack.push_async_callback(editions.aclose)
-        accounts = Accounts(monotonic, told=metrics.accounts_resting.set)
         books = await run_accounting(stack, accounting, editions)
-        gateway = Gateway(
-            editions,
-            books=accounting.books,
-            sinks=[meter(metrics), tell],
-            draw=random.SystemRandom().random,
-            accounts=accounts,
-        )
-        stack.push_async_callback(gateway.aclose)
+        gateway = _gateway(ground, stack, editions, accounting, admission, draw=draw)
         scout = Scout(editions, every=settings.survey_seconds)
         await books.learn_prices(scout.look)
-        live = _live(settings, catalog, editions, metrics)
-        live.on_swap.append(lambda _: scout.changed())
+        live = keep_live(settings, ground.catalog, editions, metrics)
+        callers = _callers(ground, stack, editions)
+        live.on_swap += [lambda _: scout.changed(), admission.keep, callers.expect]
+        vigil = Vigil(callers.alive, told=lambda deed: metrics.load.cut.labels(deed.value).inc())
+        limits = Limits(body=settings.max_body)
         state = {"ready": True}
         services = Services(
             gateway=gateway,
             editions=editions,
-            keys=ring,
+            keys=callers,
             key_ring=ring,
-            key_store=store,
-            limits=Limits(body=settings.max_body),
-            reload=functools.partial(_reload, live),
+            key_store=ground.store,
+            limits=limits,
+            reload=functools.partial(reload_now, live),
             scout=scout,
-            metrics=metrics.exposition,
+            metrics=await _exposition(ground, stack),
             money=books.money(),
+            vigil=vigil,
+            watch=admission.watch,
+            around=await _once(ground, stack, editions, callers=callers, limits=limits),
             ready=lambda: state["ready"],
-            degraded=lambda: _degraded(ring, live),
+            degraded=lambda: _degraded(ring, live, accounting, callers, sharing),
         )
         await in_background(stack, ring.run(settings.key_refresh_seconds))
         await in_background(stack, live.watch(_WATCH_SECONDS))
-        await in_background(stack, scout.run())
-        yield Parts(services, folder, live, state)
+        for run in (callers.run, vigil.run, scout.run, Pulse(editions, admission.watch.places).run):
+            await in_background(stack, run())
+        yield Parts(services, ground.folder, live, metrics, state)
+
+
+def _gateway(
+    ground: _Ground,
+    stack: AsyncExitStack,
+    editions: Editions,
+    accounting: Accounting,
+    admission: Admission,
+    *,
+    draw: Callable[[], float],
+) -> Gateway:
+    """The gateway, with guardrails whose own questions go through it."""
+
+    async def ask_it(caller: Caller, ask: Ask) -> Answer:
+        return await gateway.ask(caller, ask)
+
+    texts = Texts(ground.folder.models)
+    stack.push_async_callback(texts.aclose)
+    gateway = Gateway(
+        editions,
+        books=accounting.books,
+        sinks=[meter(ground.metrics), tell],
+        draw=draw,
+        watch=admission.watch,
+        limiter=admission.limiter,
+        guards=Guards(texts, Moderation(ask_it, lambda: editions.catalog)),
+    )
+    stack.push_async_callback(gateway.aclose)
+    return gateway
+
+
+async def _exposition(ground: _Ground, stack: AsyncExitStack) -> Callable[[], bytes]:
+    """What `/metrics` shows: this process, or all workers of the machine."""
+    settings, metrics = ground.settings, ground.metrics
+    if settings.worker is None or settings.workers == 1:
+        return metrics.exposition
+    siblings = Siblings(ground.folder.metrics, metrics, worker=settings.worker, workers=settings.workers)
+    stack.callback(siblings.write)
+    await in_background(stack, siblings.run())
+    return siblings.exposition
+
+
+async def _once(
+    ground: _Ground, stack: AsyncExitStack, editions: Editions, *, callers: Keys, limits: Limits
+) -> Callable[[App], App]:
+    """What stands before the routes, so that a repeated request runs once."""
+    answers = AnswerStore(ground.database)
+    stack.push_async_callback(answers.aclose)
+    await in_background(stack, answers.run())
+    flights, sealer = Flights(answers), Sealer(ground.pepper)
+    return lambda app: Once(
+        app,
+        keys=callers,
+        limits=limits,
+        flights=flights,
+        sealer=sealer,
+        catalog=lambda: editions.catalog,
+        told=lambda outcome: ground.metrics.load.replayed.labels(outcome).inc(),
+    )
+
+
+def _callers(ground: _Ground, stack: AsyncExitStack, editions: Editions) -> Callers:
+    """Keys, and the tokens of those tenants that have a provider of their own."""
+
+    def open_tokens() -> Tokens:
+        from passerelle.tenancy.tokens import Tokens  # noqa: PLC0415 - see callers.py
+
+        return Tokens(lambda: editions.catalog, ground.pepper)
+
+    callers = Callers(ground.ring, open_tokens)
+    stack.push_async_callback(callers.aclose)
+    callers.expect(ground.catalog)
+    return callers
 
 
 def _environment_keys(settings: Settings, catalog: Catalog) -> dict[bytes, Caller]:
@@ -154,72 +255,44 @@ async def _open_database(settings: Settings, folder: DataFolder, stack: AsyncExi
     return database
 
 
-async def _open_accounting(
-    settings: Settings,
-    stack: AsyncExitStack,
-    store: KeyStore,
-    *,
-    folder: DataFolder,
-    database: Database,
-    catalog: Catalog,
-    metrics: Metrics,
-) -> Accounting:
+async def _open_sharing(ground: _Ground, stack: AsyncExitStack) -> Sharing | None:
+    """What this process shares with others, where there is a Redis."""
+    address = ground.settings.redis_url
+    if address is None:
+        return None
+    from passerelle.sharing import open_sharing  # noqa: PLC0415 - see there
+
+    return await open_sharing(
+        stack,
+        address.get_secret_value(),
+        workers=ground.settings.workers,
+        currency=ground.catalog.currency,
+        told=ground.metrics.load.redis_away.set,
+    )
+
+
+async def _open_accounting(ground: _Ground, stack: AsyncExitStack, sharing: Sharing | None) -> Accounting:
     return await open_accounting(
         stack,
-        folder=folder,
-        database=database,
-        catalog=catalog,
-        metrics=metrics,
-        key_names={key.id: key.name for key in await store.list_keys(None)},
-        sync_seconds=settings.ledger_sync_seconds,
+        folder=ground.folder,
+        database=ground.database,
+        catalog=ground.catalog,
+        metrics=ground.metrics,
+        key_names={key.id: key.name for key in await ground.store.list_keys(None)},
+        sync_seconds=ground.settings.ledger_sync_seconds,
+        holds=sharing.holds if sharing is not None else None,
     )
 
 
-def _live(settings: Settings, catalog: Catalog, editions: Editions, metrics: Metrics) -> Live:
-    live = Live(settings.config, functools.partial(_load_for, settings, catalog), catalog)
-
-    def swapped(new: Catalog) -> None:
-        editions.publish(new)
-        metrics.reloads.labels("applied").inc()
-        metrics.configuration_bad.set(0)
-        _log.info("configuration_applied", version=new.version)
-
-    def refused(findings: tuple[Finding, ...]) -> None:
-        metrics.reloads.labels("refused").inc()
-        metrics.configuration_bad.set(1)
-        _log.error(
-            "configuration_refused",
-            kept=live.catalog.version,
-            findings=[str(finding) for finding in findings],
-        )
-
-    live.on_swap.append(swapped)
-    live.on_refused.append(refused)
-    return live
-
-
-def _load_for(settings: Settings, running: Catalog, text: str) -> Loaded:
-    """A newer text for a service that runs: what its months are counted in stays until it starts again."""
-    loaded = load_file(settings, text)
-    new = loaded.catalog
-    if new is None or (new.currency, new.time_zone) == (running.currency, running.time_zone):
-        return loaded
-    finding = Finding(
-        "error",
-        "C33",
-        "The operator's currency and time zone do not change while months are counted in them.",
-        "Start the service again, best at the beginning of a month.",
-        str(settings.config),
-    )
-    return replace(loaded, catalog=None, findings=(finding, *loaded.findings))
-
-
-async def _reload(live: Live) -> Reloaded:
-    loaded = await live.reload_in_thread()
-    return Reloaded(loaded.catalog is not None, live.catalog.version, loaded.findings)
-
-
-def _degraded(ring: KeyRing, live: Live) -> list[str]:
+def _degraded(
+    ring: KeyRing, live: Live, accounting: Accounting, callers: Callers, sharing: Sharing | None
+) -> list[str]:
     """What does not work although requests are answered; anybody may read this, so it names no details."""
-    database = [] if ring.reachable else ["database"]
-    return database + (["configuration"] if live.refused else [])
+    works = {
+        "database": ring.reachable,
+        "redis": sharing is None or not sharing.degraded,
+        "configuration": not live.refused,
+        "spool": accounting.spool.room(),
+        "issuers": not callers.away(),
+    }
+    return [name for name, does in works.items() if not does]

@@ -30,6 +30,15 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = "auto"
     max_body: int = Field(default=20 * 1_048_576, ge=1024, description="Longest request body, in bytes.")
     drain_seconds: int = Field(default=30, ge=0, description="How long streams may go on after SIGTERM.")
+    notice_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        description="How long new requests are answered after SIGTERM at least, until balancers have noticed.",
+    )
+    workers: int = Field(default=1, ge=1, le=64, description="Processes that share the port.")
+    worker: int | None = Field(
+        default=None, ge=0, description="Which of them this process is; told by their parent."
+    )
     key_refresh_seconds: float = Field(
         default=3.0, gt=0, description="How soon a key made elsewhere is known here."
     )
@@ -44,6 +53,16 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "PASSERELLE_DATABASE_URL")
+    )
+    redis_url: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("REDIS_URL", "PASSERELLE_REDIS_URL")
+    )
+    pepper: SecretStr | None = Field(
+        default=None,
+        description="64 hexadecimal digits that keys are hashed with, the same on every machine.",
+    )
+    pepper_file: Path | None = Field(
+        default=None, description="A file with the pepper, as 32 bytes or 64 hexadecimal digits."
     )
     api_keys: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("API_KEYS", "PASSERELLE_API_KEYS")

@@ -29,7 +29,11 @@ _HEAVY = {
     "litellm",
     "openai",
     "httpx",
+    "cryptography",
+    "joserfc",
+    "jsonschema_rs",
 }
+_LATER = {"passerelle.sharing", "passerelle.tenancy.tokens"}  # ours, which stand on such libraries
 
 
 def _id(path: Path) -> str:
@@ -71,14 +75,14 @@ def test_a_module_says_what_it_promises_and_keeps_no_global_state(path: Path) ->
 @pytest.mark.parametrize("path", _SOURCES, ids=_id)
 def test_only_heavy_libraries_are_imported_inside_functions(path: Path) -> None:
     inside = {
-        module.split(".")[0]
+        module if module in _LATER else module.split(".")[0]
         for function in ast.walk(_tree(path))
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for node in ast.walk(function)
         for module in _modules(node)
     }
 
-    assert inside <= _HEAVY
+    assert inside <= _HEAVY | _LATER
 
 
 @pytest.mark.parametrize("path", _SOURCES, ids=_id)
@@ -96,6 +100,7 @@ def test_only_settings_and_entries_read_the_environment(path: Path) -> None:
 
 
 _READERS = {
+    "src/passerelle/configured.py",
     "src/passerelle/settings.py",
     "src/passerelle/parts.py",
     "src/passerelle/backends/litellm/library.py",  # writes, and reads nothing: LiteLLM listens to nothing else

@@ -33,11 +33,12 @@ class EndpointFake(Engine):
         image: str = "vLLM",
         region: str = "eu-west-1",
         min_replica: int = 1,
+        max_replica: int = 2,
     ) -> None:
         self.engine = engine
         super().__init__(engine.answer)
         self.token, self.image, self.region = token, image, region
-        self.min_replica = min_replica
+        self.min_replica, self.max_replica = min_replica, max_replica
         self.server = engine.server
         self.woken = 0  # how often a request started a replica
         self.resumed = 0
@@ -146,7 +147,7 @@ class EndpointFake(Engine):
         }
         if self.addressed:
             status["url"] = self.url
-        scaling = {"minReplica": self.min_replica, "maxReplica": 2, "scaleToZeroTimeout": 60}
+        scaling = {"minReplica": self.min_replica, "maxReplica": self.max_replica, "scaleToZeroTimeout": 60}
         return {
             "name": "qwen-eu",
             "type": "authenticated",

@@ -76,6 +76,9 @@ class VllmFake(OpenAiLike):
     ) -> None:
         super().__init__(VLLM, answer=answer, model=model, api_key=api_key, dimensions=dimensions)
         self.max_model_len, self.auto_tools = max_model_len, auto_tools
+        self.queue: int | None = (
+            0  # requests that wait; None: started with --disable-log-stats, it counts nothing
+        )
 
     @override
     def unauthorized(self, request: Received) -> Reply:
@@ -143,11 +146,16 @@ class VllmFake(OpenAiLike):
 
     def metrics(self, request: Received, plan: Plan) -> Reply:
         """GET /metrics: what a scheduler reads."""
+        if self.queue is None:
+            return text_reply("# TYPE python_info gauge\npython_info 1.0\n")
         labels = f'{{engine="0",model_name="{self.model}"}}'
+        gauges = {"running": self.working, "waiting": self.queue}
+        shown = [
+            f"# TYPE vllm:num_requests_{name} gauge\nvllm:num_requests_{name}{labels} {float(number)}\n"
+            for name, number in gauges.items()
+        ]
         return text_reply(
-            f"# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{labels} {float(self.working)}\n"
-            f"# TYPE vllm:num_requests_waiting gauge\nvllm:num_requests_waiting{labels} 0.0\n"
-            f"# TYPE vllm:kv_cache_usage_perc gauge\nvllm:kv_cache_usage_perc{labels} 0.1\n",
+            "".join(shown) + f"# TYPE vllm:kv_cache_usage_perc gauge\nvllm:kv_cache_usage_perc{labels} 0.1\n",
             content_type="text/plain; version=1.0.0; charset=utf-8",
         )
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from passerelle.domain.ask import Ask, Usage
 from passerelle.domain.catalog import Target
-from passerelle.domain.facts import Survey
+from passerelle.domain.facts import Load, Survey
 
 
 class Stream(Protocol):
@@ -56,6 +56,13 @@ class Backend(Protocol):
 
     async def survey(self, models: Collection[str]) -> Survey:
         """What the backend says of itself and of these model ids now. Never raises for what it finds."""
+        ...
+
+    async def load(self) -> Load | None:
+        """What the engine says of its own queue now; None where it does not tell, or not of all that is asked.
+
+        Raises UpstreamFailed where it tells and could not be asked, or said what is not understood.
+        """
         ...
 
     async def resume(self) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from passerelle.backends import openai, probes, tgi, vllm
+from passerelle.backends import gauges, openai, probes, tgi, vllm
 from passerelle.backends.dialects import SERVERS
+from passerelle.backends.gauges import Gauges
 from passerelle.backends.http_backend import Probe, Sent
 from passerelle.domain.ask import Ask
 from passerelle.domain.catalog import Target
@@ -25,6 +26,7 @@ class Engine:
     rewrite: Callable[[Ask], Rewrite] | None = None
     probe: Probe | None = probes.OPENAI
     named: bool = True
+    gauges: Gauges | None = None
     meant: Callable[[UpstreamFailed], UpstreamFailed] = lambda failure: failure
 
 
@@ -37,11 +39,11 @@ def _like(name: str) -> Engine:
 
 ENGINES: Mapping[str, Engine] = {
     "openai": Engine("openai", openai.request),
-    "vllm": Engine("vllm", vllm.request),
+    "vllm": Engine("vllm", vllm.request, gauges=gauges.VLLM),
     "sglang": _like("sglang"),
     "llama.cpp": Engine("llama.cpp", openai.request, named=False),
     "transformers": _like("transformers"),
-    "tgi": Engine("tgi", tgi.request, tgi.reply, tgi.rewrite, probes.TGI, named=False),
+    "tgi": Engine("tgi", tgi.request, tgi.reply, tgi.rewrite, probes.TGI, named=False, gauges=gauges.TGI),
     "tei": Engine("tei", openai.request, probe=None, named=False),
 }
 

@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal
 import orjson
 from pydantic import Field, StringConstraints
 
-from passerelle.backends import endpoint_survey, openai
+from passerelle.backends import endpoint_survey, gauges, openai
 from passerelle.backends.base import Reply
 from passerelle.backends.dialects import SERVERS
 from passerelle.backends.endpoint_belief import AWAY, Belief
@@ -27,11 +27,12 @@ from passerelle.backends.tei import Line, Tei
 from passerelle.backends.tgi_completion import needs_native
 from passerelle.backends.tgi_native import Native
 from passerelle.config.base import SecretReference
-from passerelle.config.fields import BackendOptions, Duration
+from passerelle.config.durations import Duration
+from passerelle.config.fields import BackendOptions
 from passerelle.domain.ask import Ask, Capability, Route, Task
 from passerelle.domain.catalog import BackendSpec, Location, Party, Target
 from passerelle.domain.errors import CannotRun, Fault, Told, UpstreamFailed
-from passerelle.domain.facts import Known, State, Survey
+from passerelle.domain.facts import Known, Load, State, Survey
 from passerelle.wire.endpoints import Endpoint, EndpointControl
 from passerelle.wire.upstream import Upstream
 
@@ -321,6 +322,15 @@ class HfEndpoint:
             cure=self._resume_with(),
             problems=problems,
         )
+
+    async def load(self) -> Load | None:
+        """Of an engine that never sleeps and is not one of several: a balancer answers for any one of those."""
+        endpoint = await self._belief.now()
+        only = endpoint.min_replica == 1 == endpoint.max_replica
+        if endpoint.state != "running" or endpoint.url is None or not only:
+            return None
+        engine = engine_of(self._options.engine, endpoint.engine)
+        return await gauges.ask(engine.gauges, self._at(endpoint))
 
     async def resume(self) -> None:
         """Start it after somebody paused it."""

@@ -30,7 +30,7 @@ from passerelle.config.fields import BackendOptions, LocationFields, Url
 from passerelle.domain.ask import Ask, Capability, Route, Task
 from passerelle.domain.catalog import BackendSpec, Location, Party, Target
 from passerelle.domain.errors import CannotRun, Fault, UpstreamFailed
-from passerelle.domain.facts import Survey
+from passerelle.domain.facts import Load, Survey
 from passerelle.wire.provider_mappings import ProviderMappings, Serving
 from passerelle.wire.upstream import Upstream, read_whole
 
@@ -344,6 +344,10 @@ class HfProviders:
             for serving in await self._mappings.of(model):
                 if serving.provider == self._options.provider:
                     await self._to(serving, model)
+
+    async def load(self) -> Load | None:
+        """Providers do not tell."""
+        return None
 
     async def resume(self) -> None:
         """There is nothing to resume."""

@@ -9,11 +9,13 @@ from typing import Any
 
 import orjson
 
+from passerelle.backends import gauges
 from passerelle.backends.base import Reply
+from passerelle.backends.gauges import Gauges
 from passerelle.domain.ask import Ask, Usage
 from passerelle.domain.catalog import Target
 from passerelle.domain.errors import CannotRun, Fault, UpstreamFailed
-from passerelle.domain.facts import State, Survey
+from passerelle.domain.facts import Load, State, Survey
 from passerelle.wire.errors import failure_inside
 from passerelle.wire.upstream import HttpStream, Rewrite, Upstream, expect_events, not_a_stream, read_whole
 
@@ -57,6 +59,7 @@ class Dialect:
     rewrite: Callable[[Ask], Rewrite] | None
     provider: Callable[[Mapping[str, str]], str]
     probe: Probe | None = None
+    gauges: Gauges | None = None
     meant: Callable[[UpstreamFailed], UpstreamFailed] = lambda failure: failure
 
 
@@ -81,6 +84,10 @@ class HttpBackend:
     async def survey(self, models: Collection[str]) -> Survey:
         """See `Backend.survey`."""
         return await survey(self._dialect.probe, self._upstream, models)
+
+    async def load(self) -> Load | None:
+        """See `Backend.load`."""
+        return await gauges.ask(self._dialect.gauges, self._upstream)
 
     async def resume(self) -> None:
         """There is nothing to resume."""

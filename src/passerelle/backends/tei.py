@@ -24,7 +24,7 @@ from passerelle.config.fields import UrlOptions
 from passerelle.domain.ask import Ask, Route, Task, Usage
 from passerelle.domain.catalog import BackendSpec, Target
 from passerelle.domain.errors import CannotRun, Fault, Told, UpstreamFailed
-from passerelle.domain.facts import State, Survey
+from passerelle.domain.facts import Load, State, Survey
 from passerelle.wire.upstream import Upstream, read_whole
 
 BATCH = 32  # inputs: TEI's own default of --max-client-batch-size
@@ -78,6 +78,10 @@ class TeiBackend:
     async def survey(self, models: Collection[str]) -> Survey:
         """See `Backend.survey`."""
         return await survey(self._engine.probe, self._upstream, models)
+
+    async def load(self) -> Load | None:
+        """Its batches are short: what is in flight says enough."""
+        return None
 
     async def resume(self) -> None:
         """There is nothing to resume."""

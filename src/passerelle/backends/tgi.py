@@ -12,7 +12,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
-from passerelle.backends import openai, probes
+from passerelle.backends import gauges, openai, probes
 from passerelle.backends.base import Reply
 from passerelle.backends.http_backend import Dialect, HttpBackend, Sent
 from passerelle.backends.tgi_completion import needs_native
@@ -50,7 +50,8 @@ class TgiBackend(HttpBackend):
         self._adapters = adapters
         self._native = Native()
         super().__init__(
-            Dialect(request_of, reply, rewrite, self._provider, probes.TGI), openai.open_upstream(spec)
+            Dialect(request_of, reply, rewrite, self._provider, probes.TGI, gauges.TGI),
+            openai.open_upstream(spec),
         )
 
     async def start(self, ask: Ask, target: Target, wait: float = 0.0) -> Reply:

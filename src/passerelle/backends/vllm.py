@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from passerelle.backends import openai, probes
+from passerelle.backends import gauges, openai, probes
 from passerelle.backends.http_backend import Dialect, HttpBackend, Sent
 from passerelle.config.fields import UrlOptions
 from passerelle.domain.ask import Ask, Task
@@ -25,7 +25,7 @@ class VllmOptions(UrlOptions):
 def open_backend(spec: BackendSpec) -> HttpBackend:
     """A backend of this kind, from its checked configuration."""
     return HttpBackend(
-        Dialect(request, openai.reply, None, openai.served_by(spec), probes.OPENAI),
+        Dialect(request, openai.reply, None, openai.served_by(spec), probes.OPENAI, gauges.VLLM),
         openai.open_upstream(spec),
     )
 

@@ -12,9 +12,9 @@ import orjson
 from passerelle.backends.registry import kinds
 from passerelle.cli.operator import order
 from passerelle.cli.options import as_json, with_settings
+from passerelle.configured import load_file
 from passerelle.domain.ask import Capability, Needs
 from passerelle.domain.errors import ConfigurationRefused
-from passerelle.parts import load_file
 from passerelle.routing.explain import explain
 from passerelle.routing.live import read_text
 from passerelle.routing.schema import json_schema

@@ -10,13 +10,13 @@ import orjson
 from passerelle.cli import cost_reports, ledger
 from passerelle.cli.operator import order
 from passerelle.cli.options import as_json, with_settings
+from passerelle.configured import load_file
 from passerelle.domain.catalog import Catalog, Target
 from passerelle.domain.errors import ConfigurationRefused
 from passerelle.domain.ledger import TokenKind
 from passerelle.ledger.price_tables import packaged
 from passerelle.ledger.prices import PriceBook
 from passerelle.ledger.quotes import Quote
-from passerelle.parts import load_file
 from passerelle.reports.price_list import price_list
 from passerelle.routing.live import read_text
 from passerelle.settings import Settings

@@ -12,9 +12,9 @@ import click
 import orjson
 
 from passerelle.cli.options import as_json, with_settings
+from passerelle.configured import load_file
 from passerelle.domain.catalog import Catalog
 from passerelle.domain.errors import CannotRun, ConfigurationRefused, Finding
-from passerelle.parts import load_file
 from passerelle.routing.diff import BackendDiff, Diff, Field, ModelDiff, TenantDiff, Way, as_if_on, diff
 from passerelle.routing.live import read_text
 from passerelle.routing.load import Loaded

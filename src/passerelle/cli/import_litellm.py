@@ -12,8 +12,8 @@ import orjson
 
 from passerelle.backends.registry import kinds
 from passerelle.cli.options import as_json, with_settings
+from passerelle.configured import load_file
 from passerelle.domain.errors import CannotRun, ConfigurationRefused, Finding
-from passerelle.parts import load_file
 from passerelle.routing.litellm_file import import_litellm
 from passerelle.routing.live import read_text
 from passerelle.settings import Settings

@@ -23,7 +23,7 @@ def with_settings(verb: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--data", type=click.Path(path_type=Path), help="The data folder [PASSERELLE_DATA].")
     @functools.wraps(verb)
     def wrapped(config: Path | None, data: Path | None, **rest: Any) -> Any:
-        given = {name: rest.pop(name) for name in ("host", "port") if name in rest}
+        given = {name: rest.pop(name) for name in ("host", "port", "workers", "worker") if name in rest}
         settings = read_settings(config=config, data=data, **given)
         set_up_logs(level=settings.log_level, json=_wants_json(settings))
         return verb(settings=settings, **rest)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     WithJsonSchema,
     model_validator,
@@ -19,24 +16,11 @@ from passerelle.config.base import URL, SecretReference, Strict, is_url
 from passerelle.config.billing import CapacityFields, PowerFields
 from passerelle.config.cost import CostWords, cost_field
 from passerelle.config.countries import check_country
+from passerelle.config.durations import Duration
+from passerelle.config.limits import ConcurrencyFields
 from passerelle.domain.ask import Capability, Task
 from passerelle.domain.catalog import Location, Party, TimeLimits
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_DURATION = r"^(\d+(?:\.\d+)?)(ms|s|m|min|h)$"
-_LONGEST = 86_400.0  # seconds; nothing this file times takes longer than a day
-
-
-def parse_duration(value: Any) -> Any:
-    """Seconds meant by `600`, `"600s"`, `"10m"`, `"250ms"`. Raises ValueError for anything else."""
-    match = re.fullmatch(_DURATION, value.strip()) if isinstance(value, str) else None
-    if match is not None:
-        value = float(match[1]) * _UNITS[match[2]]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError("is not a duration; write seconds (30) or a unit (250ms, 30s, 10m, 1h)")
-    if not 0 < value <= _LONGEST:
-        raise ValueError("is out of range; write more than 0 and at most 24h")
-    return value
+from passerelle.domain.limits import Concurrency
 
 
 def _plain_url(value: str) -> str:
@@ -47,18 +31,6 @@ def _plain_url(value: str) -> str:
     return value.rstrip("/")
 
 
-Duration = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0, "maximum": _LONGEST},
-                {"type": "string", "pattern": _DURATION},
-            ]
-        }
-    ),
-]
 Country = Annotated[
     str, AfterValidator(check_country), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"})
 ]
@@ -132,6 +104,19 @@ class BackendOptions(Strict):
     power: PowerFields | None = Field(
         default=None, description="What its machine draws, for reports: hours that are paid times watts."
     )
+
+    concurrency: Annotated[int, Field(ge=1, le=100_000)] | ConcurrencyFields | None = Field(
+        default=None,
+        description="Calls it is sent at once: a number, or more about it; the others wait in turn.",
+        examples=[64],
+    )
+
+    def places(self) -> Concurrency:
+        """How many calls it is sent at once."""
+        stated = self.concurrency
+        if isinstance(stated, int):
+            return Concurrency(stated, least=min(4, stated))
+        return stated.value() if stated else Concurrency()
 
     def where(self) -> Location:
         """Where this backend processes data and who runs it."""

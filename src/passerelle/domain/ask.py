@@ -76,6 +76,7 @@ class Ask:
     needs: Needs
     arrived: float  # time.monotonic() when its first byte was read
     patience: float | None = None  # seconds after which the caller stops waiting, where it says so
+    returns: int = 0  # how often the caller has sent it before, where it says so
     size: int = 0  # bytes of what is asked; an image counts as `IMAGE_BYTES`
     use: str = ""  # what it is for, where Passerelle itself asks
 

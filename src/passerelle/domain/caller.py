@@ -1,4 +1,4 @@
-"""Who is calling: an authenticated key of a tenant, or of the operator."""
+"""Who is calling: an authenticated key or token of a tenant, or a key of the operator."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The holder of a key. `tenant` is None only for the operator's own keys."""
+    """The holder of a key or token. `tenant` is None only for the operator's own keys."""
 
     key_id: str
     tenant: str | None
     role: Role
     name: str = ""
+    expires: float | None = None  # Unix seconds; None: as long as its key lives

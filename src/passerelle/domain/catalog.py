@@ -12,6 +12,9 @@ from typing import Any
 
 from passerelle.domain.ask import Capability, Task
 from passerelle.domain.billing import Budget, Power, Sharing, Tax, Terms, Webhook
+from passerelle.domain.guardrails import Guardrail
+from passerelle.domain.identity import Issuer
+from passerelle.domain.limits import Concurrency, Limits
 from passerelle.domain.prices import Stated
 
 
@@ -45,8 +48,8 @@ class TimeLimits:
 
     @property
     def longest(self) -> float:
-        """Seconds from the first try of a request to the last byte of its answer: `total` holds for each half."""
-        return 2 * self.total + self.after_hangup
+        """Seconds from the first try of a request to the last that is heard of its answer."""
+        return self.total + self.after_hangup
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class BackendSpec:
     cost: Stated | None = None  # what its targets cost that have no cost of their own; None = not said
     sharing: Sharing = field(default_factory=Sharing)  # of its hours, where those are paid
     power: Power | None = None  # what its machine draws, where that was measured
+    concurrency: Concurrency = field(default_factory=Concurrency)
 
     def parties_of(self, target: Target) -> tuple[Party, ...]:
         """Every party that sees what is sent to this target.
@@ -162,6 +166,9 @@ class Tenant:
     terms: Terms | None = None  # None: it is charged what its calls cost
     tax: Tax | None = None
     tags: tuple[str, ...] = ()  # keys of a request's `metadata` that reports are divided by
+    limits: Limits = field(default_factory=Limits)
+    guardrails: tuple[Guardrail, ...] = ()  # asked in this order
+    issuers: tuple[Issuer, ...] = ()  # whose tokens are taken for this tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,5 +183,6 @@ class Catalog:
     currency: str = "EUR"  # of the operator's reports, ISO 4217
     time_zone: str = "UTC"  # of the operator's months, an IANA name
     webhooks: tuple[Webhook, ...] = ()
+    cors_origins: frozenset[str] = frozenset()  # origins whose pages may call from a browser
     source: str = "providers.yaml"
     warnings: tuple[str, ...] = field(default=())

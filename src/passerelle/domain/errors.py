@@ -12,6 +12,9 @@ PasserelleError
 │   ├── TooLarge             413
 │   ├── UnsupportedMedia     415
 │   ├── OverBudget           429: its money is spent (`ledger/budgets.py`)
+│   ├── OverLimit            429: a limit of its rate or number is used up for now
+│   ├── Conflict             409: another request stands against it
+│   ├── Blocked              400: a guardrail of the tenant refuses what is asked or answered
 │   └── ClientGone           499: nobody is there to read the answer (never sent, only recorded)
 ├── Unavailable              503: try again later
 │   └── KeysUnavailable      503: a key that is not known here could not be looked up
@@ -26,9 +29,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from passerelle.domain.guardrails import Verdict
+from passerelle.domain.limits import Standing
+
 
 class PasserelleError(Exception):
-    """Root of the tree. `message` is for people and never holds a secret or a prompt."""
+    """Root of the tree. `message` is for people and never holds a secret or a prompt.
+
+    `standings` is how the caller's limits stood, where that is known.
+    """
+
+    standings: tuple[Standing, ...] = ()
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -99,6 +110,41 @@ class UnsupportedMedia(Refused):
     code = "unsupported_media_type"
 
 
+class Conflict(Refused):
+    """Another request stands against this one."""
+
+    code = "conflict"
+
+
+class Blocked(Refused):
+    """A guardrail of the tenant refuses what is asked or answered. `rule` is its name, never the text."""
+
+    code = "content_filter"
+
+    def __init__(self, message: str, *, rule: str, verdicts: Sequence[Verdict] = ()) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.verdicts = tuple(verdicts)
+
+
+class OverLimit(Refused):
+    """A limit of rate or number is used up. `retry_after` is in seconds; None: this call can never pass it."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None,
+        standings: Sequence[Standing] = (),
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+        self.standings = tuple(standings)
+
+
 class ClientGone(Refused):
     """The caller hung up; recorded, never sent."""
 
@@ -141,6 +187,8 @@ class Fault(StrEnum):
     UNSUPPORTED = "unsupported"  # this kind cannot do what was asked; another may
     REQUEST = "request"  # 400, 413, 422: the engine refuses what the caller asked
     SERVER = "server"  # any other 5xx
+    BUSY = "busy"  # our own: it has no place free in time, and was not asked
+    RESTING = "resting"  # our own: it has failed too often, and is left alone for a while
 
 
 # The caller's own request is at fault: the same words to another engine would not help.
@@ -168,14 +216,21 @@ class Told:
     param: str | None = None
     code: str | None = None
     retry_after: float | None = None  # seconds
+    again: bool | None = None  # our own: should the caller send it again? None: it is not known
 
 
 class UpstreamFailed(PasserelleError):
-    """A try on one target failed before, or broke off after, its first content."""
+    """A try on one target failed before, or broke off after, its first content.
 
-    def __init__(self, fault: Fault, message: str, *, told: Told | None = None) -> None:
+    `headless`: nothing of a reply came, not even its head.
+    """
+
+    def __init__(
+        self, fault: Fault, message: str, *, told: Told | None = None, headless: bool = False
+    ) -> None:
         super().__init__(message)
         self.fault = fault
+        self.headless = headless
         self.told = told or Told()
 
     @property

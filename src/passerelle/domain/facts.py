@@ -75,3 +75,11 @@ class Survey:
     about: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
     replicas: int | None = None  # that are paid for now, where that can be asked
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What an engine says of its own queue at one moment: requests of everybody who asks it."""
+
+    running: int
+    waiting: int

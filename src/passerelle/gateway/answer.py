@@ -8,14 +8,16 @@ from time import monotonic
 
 from passerelle.backends.base import Stream
 from passerelle.domain.ask import Ask
-from passerelle.domain.errors import Fault, UpstreamFailed
+from passerelle.domain.errors import Blocked, Fault, UpstreamFailed
 from passerelle.domain.ledger import Certainty
 from passerelle.domain.money import exact
 from passerelle.gateway.attempts import Started, within
 from passerelle.gateway.bill import Bill
-from passerelle.gateway.record import Outcome
+from passerelle.gateway.pace import Pace
+from passerelle.gateway.record import Attempt, Outcome
 from passerelle.gateway.relay import Relay
 from passerelle.gateway.trial import answer_bytes, said_of
+from passerelle.guardrails.watch import Watch as OutputWatch
 
 Keep = Callable[[Coroutine[None, None, None]], None]  # runs to its end what a closed answer still has to do
 
@@ -28,8 +30,17 @@ class Answer:
     """An answer that has begun: a whole body, or a stream past its first content."""
 
     def __init__(
-        self, ask: Ask, started: Started, *, bill: Bill, leave: Callable[[], None], keep: Keep
+        self,
+        ask: Ask,
+        started: Started,
+        *,
+        bill: Bill,
+        leave: Callable[[], None],
+        keep: Keep,
+        pace: int | None = None,
+        watch: OutputWatch | None = None,
     ) -> None:
+        """`pace` is the most tokens a second of a stream; `watch` looks at what is relayed, and may hold it back."""
         self._ask = ask
         self._started = started
         self._bill = bill
@@ -39,10 +50,16 @@ class Answer:
         self._closed = False
         self._delivered: int | None = None  # bytes of text the caller got before it hung up
         self._loop = asyncio.get_running_loop()
-        self._deadline = self._loop.time() + started.spec.limits.total
-        self.overhead = monotonic() - ask.arrived - sum(attempt.seconds for attempt in bill.attempts)
-        self.facts = _facts(started, len(bill.attempts))
+        self._deadline = started.deadline
+        self._pace = Pace(pace) if pace and started.relay is not None else None
+        self.overhead = (
+            monotonic() - ask.arrived - sum([each.seconds + each.waited for each in bill.attempts])
+        )
+        self.facts = _facts(started, bill.attempts)
+        self.standings = bill.standings
         self._after = started.spec.limits.after_hangup
+        self._watch = watch
+        self._watched = False  # is what was held back given out?
 
     @property
     def body(self) -> bytes:
@@ -56,12 +73,54 @@ class Answer:
 
     async def read(self) -> bytes:
         """The next block of events for the caller; b"" once the engine has finished. Raises UpstreamFailed."""
+        if self._watch is None and self._pace is None:
+            return await self._relayed()
+        block = await (self._relayed() if self._watch is None else self._released(self._watch))
+        if self._pace is not None and block:
+            await self._pace.sent(block.count(b"\n\n"))
+        return block
+
+    async def check(self) -> None:
+        """Have the guardrails look at a whole answer. Raises Blocked."""
+        if self._watch is not None:
+            try:
+                await self._watch.whole(self.body)
+            finally:
+                self._bill.verdicts += self._watch.verdicts
+
+    async def _released(self, watch: OutputWatch) -> bytes:
+        """What guardrails let go out. Raises Blocked."""
+        try:
+            while block := await self._relayed():
+                if out := await watch.take(block):
+                    return out
+            if self._watched:
+                return b""
+            self._watched = True
+            rest = await watch.finish()
+        except Blocked:
+            self._bill.verdicts += watch.verdicts
+            raise
+        self._bill.verdicts += watch.verdicts
+        return rest
+
+    async def _relayed(self) -> bytes:
+        """The next block as the engine gave it."""
         relay, stream = self._started.relay, self._started.reply.stream
         assert relay is not None  # only streams are read  # noqa: S101
         assert stream is not None  # noqa: S101
         if self._head:
             head, self._head = self._head, b""
             return head
+        try:
+            return await self._next(relay, stream)
+        except UpstreamFailed as failure:
+            # The time of a whole stream is also what its caller's reading and our own pace have taken of it.
+            if failure.fault is not Fault.TIMEOUT_TOTAL:
+                self._started.engaged.broke(failure)
+            raise
+
+    async def _next(self, relay: Relay, stream: Stream) -> bytes:
         while not relay.done:
             idle = self._loop.time() + self._started.spec.limits.between_chunks
             fault = Fault.TIMEOUT_BETWEEN_CHUNKS if idle <= self._deadline else Fault.TIMEOUT_TOTAL
@@ -75,6 +134,7 @@ class Answer:
 
     def closing(self) -> bytes:
         """The last bytes of a finished stream: usage if it was asked for, our own figures, the end mark."""
+        self._started.engaged.leave()
         relay = self._started.relay
         usage = relay.closing() if relay else b""
         figures = b": passerelle overhead-ms=%.2f attempts=%d cost=%b\n\n" % (
@@ -159,7 +219,7 @@ class Answer:
                 self._leave()
 
 
-def _facts(started: Started, attempts: int) -> list[tuple[bytes, bytes]]:
+def _facts(started: Started, attempts: Sequence[Attempt]) -> list[tuple[bytes, bytes]]:
     """The headers that say who answered."""
     target, spec = started.target, started.spec
     facts = [
@@ -167,9 +227,11 @@ def _facts(started: Started, attempts: int) -> list[tuple[bytes, bytes]]:
         (b"x-passerelle-provider", _header(started.reply.provider)),
         (b"x-passerelle-model", _header(target.model)),
         (b"x-passerelle-cache", b"bypass"),
-        (b"x-passerelle-attempts", b"%d" % attempts),
+        (b"x-passerelle-attempts", b"%d" % len(attempts)),
         (b"x-passerelle-country", _header(spec.place_of(target).country or "unknown")),
     ]
+    if waited := sum([each.waited for each in attempts]):
+        facts.append((b"x-passerelle-queue-ms", b"%.1f" % (waited * 1000)))
     if target.degraded:
         facts.append((b"x-passerelle-degraded", b"true"))
     if started.reply.ignored:

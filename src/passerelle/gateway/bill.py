@@ -1,4 +1,4 @@
-"""`Bill`: opened once, settled once, whatever happens in between: money held, tries written down, a record kept."""
+"""`Bill`: opened once, settled once, whatever happens in between: money and tokens held, tries written down, a record."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from passerelle.domain.billing import Budget, OnExceed
 from passerelle.domain.caller import Caller
 from passerelle.domain.catalog import Target, Tenant
 from passerelle.domain.errors import UpstreamFailed
+from passerelle.domain.guardrails import Verdict
+from passerelle.domain.limits import Standing
 from passerelle.gateway.books import Books
 from passerelle.gateway.edition import Edition
 from passerelle.gateway.pricing import Charged
 from passerelle.gateway.record import Attempt, Outcome, Record, Sink
 from passerelle.gateway.trial import Trial, sizes
 from passerelle.ledger.holds import Hold
+from passerelle.limits.limiter import Permit
 
 _log = structlog.get_logger(__name__)
 
 _MARGIN = 60.0  # seconds that a hold outlives the longest try
+_UNUSED = frozenset({Outcome.REFUSED, Outcome.CACHED, Outcome.FAILED})
 
 
 class Bill:
     """Holds what a request may cost, writes down its tries, and hands every sink exactly one record of it."""
 
-    __slots__ = ("_ask", "_books", "_caller", "_charged", "_edition", "_hold", "_settled", "_sinks", "_sizes", "_tenant",
-                 "_trial", "attempts", "opened", "usage")  # fmt: skip
+    __slots__ = ("_ask", "_books", "_caller", "_charged", "_edition", "_hold", "_left", "_permit", "_settled", "_sinks", "_sizes",
+                 "_tenant", "_trial", "attempts", "opened", "usage", "verdicts")  # fmt: skip
 
     def __init__(
         self,
@@ -49,19 +53,22 @@ class Bill:
         self._sinks = sinks
         self._settled = False
         self._hold: Hold | None = None
+        self._permit: Permit | None = None
         self._sizes: tuple[int, int] | None = None  # the most tokens of each side
         self._trial: Trial | None = None
         self._charged = 0  # pico-units, of tries that are over
+        self._left = False  # did the caller leave a try before there was anything of an answer?
         self.opened = monotonic()
         self.attempts: list[Attempt] = []
         self.usage: Usage | None = None
+        self.verdicts: list[Verdict] = []
 
     def names(self, model: str) -> None:
         """The model that was asked for by an alias: it is budgeted, sold and written down by its own name."""
         if model != self._ask.model:
             self._ask = replace(self._ask, model=model)
 
-    def hold(self, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+    async def hold(self, targets: tuple[Target, ...]) -> tuple[Target, ...]:
         """Hold the most that one try of these can be charged; the targets that may be tried for it.
 
         Under a budget that blocks, a target whose price nobody knows is none of them. Raises OverBudget, and
@@ -70,12 +77,33 @@ class Bill:
         self._books.check_room()
         budget = self._tenant.budget
         if budget is None:
-            self._set_aside(None, targets)
+            await self._set_aside(None, targets)
             return targets
         priced = self._priced(targets)
-        self._set_aside(max(priced.values(), default=None), targets)
+        await self._set_aside(max(priced.values(), default=None), targets)
         blocks = priced and self._is_bounded(budget)
         return tuple(target for target in targets if target in priced) if blocks else targets
+
+    def permitted(self, permit: Permit) -> None:
+        """The limits of its tenant let it pass; what it uses of them is settled with it."""
+        self._permit = permit
+
+    async def reserve(self) -> None:
+        """Set aside the most tokens that one try can use. Raises OverLimit."""
+        if self._permit is not None:
+            await self._permit.reserve(sum(self.sizes))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The most tokens of each side that a try can use."""
+        if self._sizes is None:
+            self._sizes = sizes(self._ask)
+        return self._sizes
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """How the limits of its tenant stand."""
+        return self._permit.standings if self._permit is not None else ()
 
     def _is_bounded(self, budget: Budget) -> bool:
         """May this call be refused for want of money?"""
@@ -93,9 +121,9 @@ class Bill:
         """Is it closed?"""
         return self._settled
 
-    def _set_aside(self, amount: int | None, targets: tuple[Target, ...]) -> None:
+    async def _set_aside(self, amount: int | None, targets: tuple[Target, ...]) -> None:
         backends = self._edition.catalog.backends
-        self._hold = self._books.budgets.hold(
+        self._hold = await self._books.budgets.hold(
             self._tenant,
             key_id=self._caller.key_id,
             key_name=self._caller.name,
@@ -112,7 +140,7 @@ class Bill:
 
     def _priced(self, targets: tuple[Target, ...]) -> dict[Target, int]:
         """The most that a try of each target can be charged, where that is known."""
-        prompt, completion = self._sizes = sizes(self._ask)
+        prompt, completion = self.sizes
         day = self._books.day()
         priced: dict[Target, int] = {}
         for target in targets:
@@ -141,7 +169,7 @@ class Bill:
             tenant=self._tenant,
             target=target,
             sequence=len(self.attempts) + 1,
-            most=self._sizes or sizes(self._ask),
+            most=self.sizes,
         )
 
     def hit(self, target: Target, said: Sequence[object]) -> None:
@@ -166,6 +194,7 @@ class Bill:
         trial, self._trial = self._trial, None
         if trial is not None:
             self._charged += trial.left(by_caller=by_caller)
+            self._left = by_caller
 
     def answered(self, provider: str, upstream_id: str | None) -> None:
         """The try has begun to answer."""
@@ -196,6 +225,8 @@ class Bill:
         finally:
             if self._hold is not None:
                 self._hold.settle(self._charged, at)
+            if self._permit is not None:
+                self._permit.settle(self._tokens(outcome))
         record = Record(
             request_id=self._ask.request_id,
             tenant=self._tenant.name,
@@ -210,9 +241,26 @@ class Bill:
             catalog=self._edition.catalog.version,
             code=code,
             charged=self._charged,
+            verdicts=tuple(self.verdicts),
         )
         for sink in self._sinks:
             try:
                 sink(record)
             except Exception as error:  # noqa: BLE001 - what counts calls must not break them
                 _log.error("sink_failed", request_id=record.request_id, error=type(error).__name__)
+
+    def _tokens(self, outcome: Outcome) -> int:
+        """Tokens that count against a limit: what the engine said, nothing where none answered.
+
+        Of an answer that broke off before its engine said anything, all that was set aside: it may have used it. Of
+        a try that its caller left, what was asked.
+        """
+        if self.usage is not None:
+            return self.usage.prompt_tokens + self.usage.completion_tokens
+        if self._sizes is None:
+            return 0
+        if self._left:
+            return self._sizes[0]  # the engine may have read what was asked
+        if outcome in _UNUSED:
+            return 0
+        return sum(self._sizes) if self.attempts and self.attempts[-1].fault is None else 0

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from time import monotonic
 
 from passerelle.domain.ask import Ask
 from passerelle.domain.caller import Caller
-from passerelle.domain.catalog import Catalog, Target, Tenant
-from passerelle.domain.errors import Forbidden, PasserelleError, UpstreamFailed
+from passerelle.domain.catalog import Catalog, Model, Target, Tenant
+from passerelle.domain.errors import Blocked, Forbidden, PasserelleError, Refused, UpstreamFailed
 from passerelle.gateway import attempts
-from passerelle.gateway.accounts import Accounts
-from passerelle.gateway.affinity import Flight, chances
+from passerelle.gateway.affinity import chances
 from passerelle.gateway.answer import Answer
 from passerelle.gateway.bill import Bill
 from passerelle.gateway.books import Books
 from passerelle.gateway.edition import Edition, Editions
 from passerelle.gateway.record import Outcome, Sink
 from passerelle.gateway.tries import Tries
+from passerelle.gateway.watch import Engagement, Watch
+from passerelle.guardrails.guard import Guard, Guards
+from passerelle.limits.limiter import Limiter
 from passerelle.routing.plan import Plan, find_model, refuse_empty
 
 
@@ -32,13 +33,17 @@ class Gateway:
         books: Books,
         sinks: Sequence[Sink],
         draw: Callable[[], float],
-        accounts: Accounts | None = None,
+        watch: Watch,
+        limiter: Limiter,
+        guards: Guards,
     ) -> None:
         self._editions = editions
         self._books = books
         self._sinks = sinks
         self._draw = draw
-        self._watch = attempts.Watch(accounts or Accounts(monotonic), Flight())
+        self.watch = watch
+        self._limiter = limiter
+        self._guards = guards
         self._finishing: set[asyncio.Task[None]] = set()
 
     async def ask(self, caller: Caller, ask: Ask) -> Answer:
@@ -52,36 +57,73 @@ class Gateway:
             catalog = edition.catalog
             tenant = tenant_of(caller, catalog)
             bill = Bill(caller, ask, tenant=tenant, edition=edition, books=self._books, sinks=self._sinks)
-            model = find_model(catalog, tenant, ask.model, ask.route.task)
-            bill.names(model.name)
+            model = await self._admit(caller, tenant, ask, edition=edition, bill=bill)
+            # What Passerelle asks for itself was looked at where it came from, and looking would never end.
+            guard = None if ask.use else self._guards.of(tenant, model.name)
+            if guard is not None:
+                await _look(guard, ask, bill)
             plan = edition.plan(tenant, model, ask.needs)
             refuse_empty(plan, tenant)
-            targets = bill.hold(self._order(plan, tenant, ask))
-            tries = Tries(targets, most=tenant.attempts, draw=self._draw)
+            targets = await bill.hold(self._order(plan, tenant, ask))
+            await bill.reserve()
+            tries = Tries(
+                targets,
+                most=tenant.attempts,
+                draw=self._draw,
+                returns=ask.returns,
+                may_repeat=self.watch.retries.may_repeat,
+            )
             started = await attempts.start(
-                ask, tries, edition=edition, tenant=tenant, bill=bill, watch=self._watch
+                ask, tries, edition=edition, tenant=tenant, bill=bill, watch=self.watch
             )
             try:
-                return Answer(
+                answer = Answer(
                     ask,
                     started,
                     bill=bill,
-                    leave=lambda: self._leave(edition, started.target),
+                    leave=lambda: self._leave(edition, started.engaged),
                     keep=self._keep,
+                    pace=tenant.limits.tokens_per_second,
+                    watch=guard.output(ask) if guard is not None else None,
                 )
             except BaseException:
                 if started.reply.stream is not None:
                     started.reply.stream.close()
                 bill.left(by_caller=False)
-                self._watch.flight.end(started.target)
+                started.engaged.leave()
                 raise
         except BaseException as error:
             try:
                 if bill is not None:
+                    if isinstance(error, PasserelleError):
+                        error.standings = error.standings or bill.standings
                     bill.settle(*_outcome(error))
             finally:
                 self._editions.leave(edition)
             raise
+        if not answer.streams:
+            await _check(answer)
+        return answer
+
+    async def _admit(
+        self, caller: Caller, tenant: Tenant, ask: Ask, *, edition: Edition, bill: Bill
+    ) -> Model:
+        """The model asked for, once the limits of the tenant let the call pass.
+
+        Calls for models that there are not count too. Raises Refused.
+        """
+        if ask.use:  # by us: it needs no leave to use a model that only we use
+            model = edition.catalog.models[ask.model]
+            bill.permitted(await self._limiter.admit(tenant, caller, model.name, self._books.name()))
+            return model
+        try:
+            model = find_model(edition.catalog, tenant, ask.model, ask.route.task)
+        except Refused:
+            bill.permitted(await self._limiter.admit(tenant, caller, None, self._books.name()))
+            raise
+        bill.names(model.name)
+        bill.permitted(await self._limiter.admit(tenant, caller, model.name, self._books.name()))
+        return model
 
     async def aclose(self) -> None:
         """Settle what is still listened to. The owner has seen to it that no call is in flight."""
@@ -98,13 +140,33 @@ class Gateway:
     def _order(self, plan: Plan, tenant: Tenant, ask: Ask) -> tuple[Target, ...]:
         if len(plan.targets) < 2:
             return plan.drawn(tenant.prefer, lambda _: 0.0)
-        return plan.drawn(tenant.prefer, chances(tenant.name, ask, self._draw), self._watch.flight.crowded)
+        return plan.drawn(tenant.prefer, chances(tenant.name, ask, self._draw), self.watch.flight.crowded)
 
-    def _leave(self, edition: Edition, target: Target) -> None:
+    def _leave(self, edition: Edition, engaged: Engagement) -> None:
         try:
-            self._watch.flight.end(target)
+            engaged.leave()
         finally:
             self._editions.leave(edition)
+
+
+async def _look(guard: Guard, ask: Ask, bill: Bill) -> None:
+    """Have the guardrails look at what is asked. Raises Blocked, or Unavailable where one cannot be asked."""
+    try:
+        bill.verdicts += await guard.check_input(ask)
+    except Blocked as blocked:
+        bill.verdicts += blocked.verdicts
+        raise
+
+
+async def _check(answer: Answer) -> None:
+    """Have them look at what is answered, while nobody holds the answer but us."""
+    try:
+        await answer.check()
+    except BaseException as error:
+        if isinstance(error, PasserelleError):
+            answer.settle(Outcome.BLOCKED, getattr(error, "code", None))
+        answer.close()
+        raise
 
 
 def tenant_of(caller: Caller, catalog: Catalog) -> Tenant:

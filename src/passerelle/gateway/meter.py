@@ -12,6 +12,8 @@ from passerelle.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 
+_LIMITED = frozenset({"rate_limit_exceeded", "tokens_exceed_limit"})
+
 
 def meter(metrics: Metrics) -> Sink:
     """A sink that counts every record."""
@@ -21,6 +23,7 @@ def meter(metrics: Metrics) -> Sink:
     attempts = functools.cache(metrics.attempts.labels)
     tokens = functools.cache(metrics.tokens.labels)
     charged = functools.cache(metrics.money.charged.labels)
+    waits = functools.cache(metrics.load.waits.labels)
 
     def count(record: Record) -> None:
         # Without a try the model is whatever a caller wrote, which must not become a label.
@@ -31,8 +34,15 @@ def meter(metrics: Metrics) -> Sink:
             charged(record.tenant, model).inc(float(decimal(record.charged)))
         if record.code == "insufficient_quota":
             metrics.money.budgets_refused.labels(record.tenant).inc()
+        elif record.code in _LIMITED:
+            metrics.load.limited.labels(record.tenant).inc()
+        for verdict in record.verdicts:
+            blocked = "yes" if verdict.blocked else "no"
+            metrics.load.verdicts.labels(record.tenant, verdict.rule, verdict.side.value, blocked).inc()
         for attempt in record.attempts:
             attempts(attempt.backend, attempt.fault.value if attempt.fault else "").inc()
+            if attempt.waited:
+                waits(attempt.backend).observe(attempt.waited)
         if record.usage is not None:
             tokens(record.tenant, model, "prompt").inc(record.usage.prompt_tokens)
             tokens(record.tenant, model, "completion").inc(record.usage.completion_tokens)
@@ -44,9 +54,9 @@ def meter(metrics: Metrics) -> Sink:
 
 def tell(record: Record) -> None:
     """A sink that logs requests which an engine failed, and answers that took more than one try."""
-    if record.outcome is Outcome.REFUSED or (
-        record.outcome is Outcome.ANSWERED and len(record.attempts) == 1
-    ):
+    # Calls that were sent nowhere come by the thousand when there is too much of them; metrics count them.
+    quiet = not record.attempts or (record.outcome is Outcome.ANSWERED and len(record.attempts) == 1)
+    if quiet and not record.verdicts:
         return
     _log.info(
         "request",
@@ -58,4 +68,8 @@ def tell(record: Record) -> None:
         code=record.code,
         seconds=round(record.seconds, 3),
         attempts=[f"{attempt.backend}: {attempt.fault or 'ok'}" for attempt in record.attempts],
+        verdicts=[
+            f"{each.rule}: {'blocked' if each.blocked else 'seen'} {each.label}".rstrip()
+            for each in record.verdicts
+        ],
     )

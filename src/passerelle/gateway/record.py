@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from passerelle.domain.ask import Route, Usage
 from passerelle.domain.errors import Fault
+from passerelle.domain.guardrails import Verdict
 
 HANGUP = "the caller hung up"  # the message of a cancellation that a caller is the reason of; others are ours
 
@@ -23,6 +24,8 @@ class Outcome(StrEnum):
     REFUSED = "refused"  # before any target was tried
     FAILED = "failed"  # no target gave content
     BROKEN = "broken"  # an engine failed after its first content
+    BLOCKED = "blocked"  # a guardrail kept the answer, or the rest of it, back
+    CUT = "cut"  # its caller lost the right to it
     HUNG_UP = "hung_up"  # the caller left
 
 
@@ -37,6 +40,7 @@ class Attempt:
     fault: Fault | None = None
     provider: str | None = None
     upstream_id: str | None = None
+    waited: float = 0.0  # for a place on the backend, before it was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Record:
     catalog: str  # version of the configuration it ran on
     code: str | None = None  # of the error, when there was one
     charged: int = 0  # to the tenant, in pico-units of the operator's currency
+    verdicts: tuple[Verdict, ...] = ()  # of guardrails that found something
 
 
 Sink = Callable[[Record], None]

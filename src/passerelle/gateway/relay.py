@@ -114,6 +114,8 @@ class Relay:
         """True when every event of the block is a chunk that neither ends, fails, counts nor needs a look."""
         if b"[DONE]" in block or b'"error"' in block or b"event:" in block:
             return False
+        if b"\\ud" in block or b"\\uD" in block:
+            return False  # half of a character, perhaps, which is no text: the reader of JSON tells
         if b'"usage"' in block and block.count(b'"usage"') != _count_any(block, _NULL_USAGE):
             return False
         return block.count(b'"finish_reason"') == _count_any(block, _NULL_FINISH)

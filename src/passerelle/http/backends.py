@@ -13,6 +13,7 @@ from passerelle.domain.catalog import BackendSpec
 from passerelle.domain.errors import BadRequest, CannotRun, NotFound, Unavailable
 from passerelle.domain.facts import Facts, Host, Known, Survey
 from passerelle.gateway.edition import Edition
+from passerelle.gateway.watch import Watch
 from passerelle.http.access import ADMIN
 from passerelle.http.services import services_of
 from passerelle.routing.explain import explain
@@ -41,6 +42,24 @@ class ModelCard(BaseModel):
     providers: list[str] = Field(default=[], description="Of a router, those that serve it now.")
 
 
+class LoadCard(BaseModel):
+    """How full a backend is, and whether it is left alone, as the process that answers sees it."""
+
+    calls: int = Field(default=0, description="In flight.")
+    waiting: int = Field(default=0, description="Calls that wait for a place.")
+    places: int | None = Field(
+        default=None, description="Calls it may be sent at once; absent without a limit."
+    )
+    refused: int = Field(default=0, description="Calls that were given no place, since the start.")
+    engine_running: int | None = Field(default=None, description="Calls its engine says it works on.")
+    engine_waiting: int | None = Field(
+        default=None, description="Calls its engine says wait in its own queue."
+    )
+    breaker: str = Field(default="closed", description="`closed`, `open` or `half-open`.")
+    reason: str | None = Field(default=None, description="What it rests for.")
+    rests_seconds: float = Field(default=0, description="Until it is asked again.")
+
+
 class BackendCard(BaseModel):
     """A backend and what it says of itself. `state` is `off` without its secret, `unasked` before the first survey."""
 
@@ -52,6 +71,7 @@ class BackendCard(BaseModel):
     about: dict[str, str] = {}
     problems: list[str] = []
     models: list[ModelCard] = []
+    load: LoadCard = LoadCard()
 
 
 class BackendCards(BaseModel):
@@ -69,7 +89,10 @@ async def every_backend(request: Request, *, ask: bool = True) -> BackendCards:
         await services.scout.look()
     edition = services.editions.current
     surveys = edition.surveys()
-    cards = [_card(spec, surveys.get(name)) for name, spec in edition.catalog.backends.items()]
+    loads = _loads(services.watch)
+    cards = [
+        _card(spec, surveys.get(name), loads.get(name)) for name, spec in edition.catalog.backends.items()
+    ]
     return BackendCards(configuration=edition.catalog.version, backends=cards)
 
 
@@ -85,7 +108,7 @@ async def resume(request: Request, name: str) -> BackendCard:
         except CannotRun as error:
             raise BadRequest(str(error), code="cannot_resume") from error
         await services.scout.look(names={name})
-        return _card(spec, edition.surveys()[name])
+        return _card(spec, edition.surveys()[name], _loads(services.watch).get(name))
     finally:
         services.editions.leave(edition)
 
@@ -120,7 +143,26 @@ def _spec(edition: Edition, name: str) -> BackendSpec:
     return spec
 
 
-def _card(spec: BackendSpec, survey: Survey | None) -> BackendCard:
+def _loads(watch: Watch) -> dict[str, LoadCard]:
+    """What is known of the load on every backend that calls have come for."""
+    cards: dict[str, LoadCard] = {}
+    for room in watch.places.snapshot():
+        cards[room.backend] = LoadCard(
+            calls=room.in_flight,
+            waiting=room.waiting,
+            places=room.limit,
+            refused=room.refused,
+            engine_running=room.load.running if room.load else None,
+            engine_waiting=room.load.waiting if room.load else None,
+        )
+    for name, breaker in watch.breakers.snapshot().items():
+        card = cards.setdefault(name, LoadCard())
+        card.breaker, card.rests_seconds = breaker.state, round(breaker.rests, 1)
+        card.reason = breaker.reason.value if breaker.reason else None
+    return cards
+
+
+def _card(spec: BackendSpec, survey: Survey | None, load: LoadCard | None) -> BackendCard:
     card = BackendCard(
         name=spec.name,
         kind=spec.kind,
@@ -128,6 +170,7 @@ def _card(spec: BackendSpec, survey: Survey | None) -> BackendCard:
         country=spec.location.country,
         operator=spec.location.operator,
         problems=[f"It is switched off: {spec.off}."] if spec.off else [],
+        load=load or LoadCard(),
     )
     if survey is not None:
         card.about = dict(survey.about)

@@ -14,13 +14,13 @@ from starlette.exceptions import HTTPException
 
 from passerelle import __version__
 from passerelle.domain.ask import Route
-from passerelle.domain.errors import BadRequest, MethodNotAllowed, NotFound, PasserelleError
+from passerelle.domain.errors import BadRequest, MethodNotAllowed, NotFound, PasserelleError, TooLarge
 from passerelle.http import admin, backends, contract, costs, docs, health, ledger, metrics, models
 from passerelle.http.access import MEMBER, PUBLIC, check_every_route, every_route, policy_of
 from passerelle.http.front import App, Front
 from passerelle.http.inference import Inference
 from passerelle.http.problems import Problem, internal, problem_of
-from passerelle.http.services import Services
+from passerelle.http.services import Services, services_of
 
 _log = structlog.get_logger(__name__)
 
@@ -34,7 +34,8 @@ _HOT: dict[str, tuple[Route, Callable[..., Any], type]] = {
 }
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": contract.ErrorReply} for status in (400, 401, 403, 404, 413, 415, 422, 502, 503, 504)
+    status: {"model": contract.ErrorReply}
+    for status in (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 431, 502, 503, 504)
 }
 
 
@@ -52,26 +53,42 @@ def build_app(services: Services) -> Front:
     )
     app.state.services = services
     hot = hot_routes(services)
-    for path, (_, description, reply) in _HOT.items():
-        _add_hot(app, path, description=description, reply=reply, endpoint=hot[path])
+    for path, (route, description, reply) in _HOT.items():
+        streams = route in (Route.CHAT, Route.COMPLETIONS)
+        _add_hot(app, path, description=description, reply=reply, endpoint=hot[path], streams=streams)
     rooms = (models, costs, health, metrics, admin, backends, ledger, docs)
     for room in rooms:
         app.include_router(room.router)
     _shape_errors(app)
     check_every_route(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    return Front(app, hot)
+    return Front(
+        app,
+        hot,
+        keys=services.keys,
+        limits=services.limits,
+        origins=lambda: services.editions.catalog.cors_origins,
+        around=services.around,
+    )
 
 
 def hot_routes(services: Services) -> dict[str, App]:
     """The endpoints of the inference routes by their path."""
     return {
-        path: Inference(route, gateway=services.gateway, keys=services.keys, limits=services.limits)
+        path: Inference(
+            route,
+            gateway=services.gateway,
+            keys=services.keys,
+            limits=services.limits,
+            vigil=services.vigil,
+        )
         for path, (route, _, _) in _HOT.items()
     }
 
 
-def _add_hot(app: FastAPI, path: str, *, description: Callable[..., Any], reply: type, endpoint: App) -> None:
+def _add_hot(
+    app: FastAPI, path: str, *, description: Callable[..., Any], reply: type, endpoint: App, streams: bool
+) -> None:
     """A route that is documented like any other and answered by a lean endpoint."""
     app.add_api_route(
         path,
@@ -80,6 +97,9 @@ def _add_hot(app: FastAPI, path: str, *, description: Callable[..., Any], reply:
         response_model=reply,
         tags=["OpenAI"],
         dependencies=[Depends(MEMBER)],
+        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+        if streams
+        else None,
         operation_id=path.strip("/").replace("/", "_"),
     )
     route = app.router.routes[-1]
@@ -140,7 +160,12 @@ def _shape_errors(app: FastAPI) -> None:
             )
             reply.headers["allow"] = allowed
             return reply
-        return _reply(Problem(error.status_code, str(error.detail), "invalid_request_error"))
+        if error.status_code == 413:
+            limit = services_of(request).limits.body
+            return _reply(problem_of(TooLarge(f"The body is longer than the limit of {limit} bytes.")))
+        return _reply(
+            Problem(error.status_code, str(error.detail), "invalid_request_error", code="invalid_json")
+        )
 
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:
         request_id = request.scope.get("passerelle.request_id")

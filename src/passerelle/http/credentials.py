@@ -14,7 +14,8 @@ from passerelle.domain.errors import BadRequest, Unauthenticated
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,128}")
 _PATIENCE = frozenset({b"x-stainless-read-timeout", b"x-stainless-timeout"})
 _SECONDS = re.compile(rb"[0-9]{1,6}(\.[0-9]{1,6})?")
-_LONGEST_SECRET = 512  # bytes; longer is no key
+_RETURNS = re.compile(rb"[0-9]{1,3}")
+_LONGEST_KEY, _LONGEST_TOKEN = 512, 8192  # bytes
 
 OPERATOR = Caller(key_id="operator", tenant=None, role=Role.ADMIN, name="control socket")
 
@@ -27,7 +28,14 @@ class Keys(Protocol):
         ...
 
     async def resolve(self, secret: bytes) -> Caller | None:
-        """The caller, asking the key store when needed. Raises KeysUnavailable."""
+        """The caller, asking the key store or the token's issuer when needed.
+
+        Raises KeysUnavailable, and Unauthenticated where more can be said than that nobody is found.
+        """
+        ...
+
+    def alive(self, caller: Caller) -> bool:
+        """Would the credential that this caller came with still be taken? Asks nobody."""
         ...
 
 
@@ -43,6 +51,8 @@ class Head:
     content_encoding: bytes | None = None
     length: int | None = None
     patience: float | None = None  # seconds the client waits for an answer, as OpenAI's SDKs say
+    returns: int = 0  # how often the client has sent this request before, as OpenAI's SDKs say
+    idempotency_key: bytes | None = None
 
 
 def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
@@ -66,6 +76,10 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
             head.patience = float(value) if _SECONDS.fullmatch(value) else None
         elif name == b"content-encoding":
             head.content_encoding = value
+        elif name == b"x-stainless-retry-count":
+            head.returns = int(value) if _RETURNS.fullmatch(value) else 0
+        elif name == b"idempotency-key":
+            head.idempotency_key = value
     if request_id is not None and _REQUEST_ID.fullmatch(request_id):
         head.request_id = request_id.decode("ascii")
     else:
@@ -94,10 +108,10 @@ def secret_of(head: Head) -> bytes:
 
 
 async def authenticate(head: Head, keys: Keys) -> Caller:
-    """The caller of a request. Raises BadRequest, Unauthenticated or KeysUnavailable."""
+    """The caller of a request. Raises BadRequest, Unauthenticated or Unavailable."""
     secret = secret_of(head)
     caller = None
-    if len(secret) <= _LONGEST_SECRET:
+    if len(secret) <= _LONGEST_KEY or (len(secret) <= _LONGEST_TOKEN and secret.count(b".") == 2):
         caller = keys.find(secret) or await keys.resolve(secret)
     if caller is None:
         raise Unauthenticated("The key is not valid: it is unknown, expired or revoked.")

@@ -11,7 +11,14 @@ from typing import Any
 import structlog
 
 from passerelle.domain.ask import Route
-from passerelle.domain.errors import ClientGone, PasserelleError, Unavailable, UpstreamFailed
+from passerelle.domain.errors import (
+    Blocked,
+    ClientGone,
+    PasserelleError,
+    Unauthenticated,
+    Unavailable,
+    UpstreamFailed,
+)
 from passerelle.gateway.answer import Answer
 from passerelle.gateway.gateway import Gateway
 from passerelle.gateway.record import Outcome
@@ -19,6 +26,8 @@ from passerelle.http.credentials import Head, Keys, authenticate, read_head
 from passerelle.http.hangup import Hangup
 from passerelle.http.intake import Limits, Receive, make_ask, parse_object, read_body
 from passerelle.http.problems import Headers, Problem, internal, problem_of
+from passerelle.http.ratelimits import ratelimit_headers
+from passerelle.http.vigil import HANG_UP_SCOPE, Vigil, Watch
 from passerelle.wire.sse import event_of
 
 Scope = MutableMapping[str, Any]
@@ -34,14 +43,23 @@ _EVENTS: Headers = [
 ]
 
 
+_STOPPING = "stopping"
+_CUT = "The key was revoked or has expired while the answer was on its way; it ends here."
+
+
+def _cannot() -> None:
+    """Hang up on a caller where the server has no way to."""
+
+
 class Inference:
     """The ASGI application of one inference route."""
 
-    def __init__(self, route: Route, *, gateway: Gateway, keys: Keys, limits: Limits) -> None:
+    def __init__(self, route: Route, *, gateway: Gateway, keys: Keys, limits: Limits, vigil: Vigil) -> None:
         self._route = route
         self._gateway = gateway
         self._keys = keys
         self._limits = limits
+        self._vigil = vigil
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every error becomes one reply in OpenAI's shape."""
@@ -49,64 +67,106 @@ class Inference:
         head = read_head(scope["headers"])
         reply = _Reply(send, head.request_id)
         try:
-            await self._answer(head, receive, reply, arrived)
+            await self._answer(head, receive, reply, arrived, hang_up=scope.get(HANG_UP_SCOPE, _cannot))
         except ClientGone:
             return
         except asyncio.CancelledError:
             # The service stops, and what is left of its time is over. A caller that hung up does not come this far.
-            await reply.fail(problem_of(Unavailable("The service stops.", code="stopping")))
+            await reply.fail(problem_of(Unavailable("The service stops.", code=_STOPPING)))
         except PasserelleError as error:
             await reply.fail(problem_of(error))
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the caller gets one clear answer
             _log.exception("request_failed", request_id=head.request_id, error=type(error).__name__)
             await reply.fail(internal())
 
-    async def _answer(self, head: Head, receive: Receive, reply: _Reply, arrived: float) -> None:
+    async def _answer(
+        self,
+        head: Head,
+        receive: Receive,
+        reply: _Reply,
+        arrived: float,
+        *,
+        hang_up: Callable[[], None],
+    ) -> None:
         caller = await authenticate(head, self._keys)
         raw = await read_body(head, receive, self._limits)
         ask = make_ask(
             self._route, parse_object(raw), request_id=head.request_id, arrived=arrived, size=len(raw)
         )
-        if head.patience:
-            ask = replace(ask, patience=head.patience)
+        if head.patience or head.returns:
+            ask = replace(ask, patience=head.patience, returns=head.returns)
         with Hangup(receive) as hangup:
             answer = await self._gateway.ask(caller, ask)
             try:
-                if answer.streams:
-                    await _stream(answer, reply, hangup)
-                else:
-                    hangup.stop()
-                    await reply.whole(answer)
-                    answer.settle(Outcome.ANSWERED)
+                with self._vigil.watch(reply.send, caller, hang_up) as watch:
+                    reply.send = watch.send
+                    if answer.streams:
+                        await _stream(answer, reply, hangup, watch)
+                    else:
+                        hangup.stop()
+                        await reply.whole(answer)
+                        answer.settle(Outcome.ANSWERED)
+            except asyncio.CancelledError:
+                if not hangup.gone:  # we stop, which is not the caller's doing
+                    answer.settle(Outcome.BROKEN, _STOPPING)
+                raise
             finally:
                 answer.close()
 
 
-async def _stream(answer: Answer, reply: _Reply, hangup: Hangup) -> None:
+async def _stream(answer: Answer, reply: _Reply, hangup: Hangup, watch: Watch) -> None:
     await reply.open(answer)
+    watch.begins()
     try:
         while block := await answer.read():
             await reply.more(block)
     except UpstreamFailed as failure:
-        # The status is long sent. No end mark follows, so that a broken answer cannot pass for a whole one.
-        problem = problem_of(failure)
-        hangup.stop()
-        answer.settle(Outcome.BROKEN, problem.code)
-        await reply.last(event_of(problem.body()))
+        await _break_off(answer, reply, failure, outcome=Outcome.BROKEN, hangup=hangup, watch=watch)
+        return
+    except (Blocked, Unavailable) as refusal:
+        await _break_off(answer, reply, refusal, outcome=Outcome.BLOCKED, hangup=hangup, watch=watch)
+        return
+    except asyncio.CancelledError:
+        if not watch.caught():
+            raise
+        ended = Unauthenticated(_CUT, code="key_revoked")
+        await _break_off(answer, reply, ended, outcome=Outcome.CUT, hangup=hangup, watch=watch)
         return
     hangup.stop()
+    watch.ends()
     await reply.last(answer.closing())
     answer.settle(Outcome.ANSWERED)
     await answer.linger()
 
 
+async def _break_off(
+    answer: Answer,
+    reply: _Reply,
+    error: PasserelleError,
+    *,
+    outcome: Outcome,
+    hangup: Hangup,
+    watch: Watch,
+) -> None:
+    """End a stream whose status is long sent with an error event.
+
+    No end mark follows, so that a broken answer cannot pass for a whole one.
+    """
+    problem = problem_of(error)
+    hangup.stop()
+    watch.ends()
+    answer.settle(outcome, problem.code)
+    answer.close()  # the caller may be long in reading the end; the engine need not go on meanwhile
+    await reply.last(event_of(problem.body()))
+
+
 class _Reply:
     """What has been sent of one response."""
 
-    __slots__ = ("_ended", "_id", "_send", "_started")
+    __slots__ = ("_ended", "_id", "_started", "send")
 
     def __init__(self, send: Send, request_id: str) -> None:
-        self._send = send
+        self.send = send
         self._id = (b"x-request-id", request_id.encode("ascii"))
         self._started = self._ended = False
 
@@ -114,22 +174,24 @@ class _Reply:
         """A whole answer."""
         overhead = (b"x-passerelle-overhead-ms", b"%.2f" % (answer.overhead * 1000))
         cost = (b"x-passerelle-cost", answer.cost())
-        await self._complete(200, answer.body, [_JSON, self._id, *answer.facts, overhead, cost])
+        limits = ratelimit_headers(answer.standings) if answer.standings else ()
+        await self._complete(200, answer.body, [_JSON, self._id, *answer.facts, *limits, overhead, cost])
 
     async def open(self, answer: Answer) -> None:
         """The head of a stream."""
         self._started = True
-        headers = [*_EVENTS, self._id, *answer.facts]
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        limits = ratelimit_headers(answer.standings) if answer.standings else ()
+        headers = [*_EVENTS, self._id, *answer.facts, *limits]
+        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def more(self, block: bytes) -> None:
         """A piece of a stream."""
-        await self._send({"type": "http.response.body", "body": block, "more_body": True})
+        await self.send({"type": "http.response.body", "body": block, "more_body": True})
 
     async def last(self, block: bytes) -> None:
         """The last piece of a stream."""
         self._ended = True
-        await self._send({"type": "http.response.body", "body": block})
+        await self.send({"type": "http.response.body", "body": block})
 
     async def fail(self, problem: Problem) -> None:
         """An error: a whole reply, or the end of a stream that has begun; nothing after a reply that has ended."""
@@ -143,5 +205,5 @@ class _Reply:
     async def _complete(self, status: int, body: bytes, headers: Headers) -> None:
         self._started = self._ended = True
         headers.append((b"content-length", b"%d" % len(body)))
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})

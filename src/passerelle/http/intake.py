@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from starlette.exceptions import HTTPException
 
 from passerelle.domain.ask import IMAGE_BYTES, Ask, Capability, Needs, Route, Task
 from passerelle.domain.errors import BadRequest, ClientGone, TooLarge, UnsupportedMedia
@@ -52,6 +53,29 @@ async def read_body(head: Head, receive: Receive, limits: Limits) -> bytes:
         await _drop_rest(receive, more=more)
         raise TooLarge(f"The body is longer than the limit of {limits.body} bytes.")
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def bounded_body(head: Head, receive: Receive, limits: Limits) -> Receive:
+    """A `receive` that gives a body in parts and ends it at the limit. Raises HTTPException(413) past it.
+
+    The framework's own exception, because it takes every other one of a body's for bad JSON.
+    """
+    size = head.length or 0
+
+    async def received() -> MutableMapping[str, Any]:
+        nonlocal size
+        if size <= limits.body:
+            message = await receive()
+            if head.length is None:
+                size += len(message.get("body", b""))
+            if size <= limits.body:
+                return message
+            await _drop_rest(receive, more=bool(message.get("more_body")))
+        else:
+            await _drop_rest(receive, more=True)
+        raise HTTPException(413)
+
+    return received
 
 
 async def _drop_rest(receive: Receive, *, more: bool) -> None:

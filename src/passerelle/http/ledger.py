@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -260,7 +259,7 @@ def _content(encoded: str | None) -> bytes | None:
         return None
     try:
         return base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii's is one, and text that is not ASCII has its own
         raise BadRequest("`content` is not base64.", code="invalid_value", param="content") from error
 
 

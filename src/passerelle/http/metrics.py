@@ -12,5 +12,5 @@ router = APIRouter(tags=["Operate"])
 
 @router.get("/metrics", dependencies=[Depends(ADMIN)], response_class=Response)
 async def metrics(request: Request) -> Response:
-    """Counters and histograms of this process."""
+    """Counters and histograms of this process; of all workers, where several share the port."""
     return Response(services_of(request).metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import orjson
 
 from passerelle.domain.errors import (
     BadRequest,
+    Blocked,
     ClientGone,
+    Conflict,
     Fault,
     Forbidden,
     MethodNotAllowed,
     NotFound,
+    OverLimit,
     PasserelleError,
     Refused,
     TooLarge,
@@ -22,6 +25,8 @@ from passerelle.domain.errors import (
     UnsupportedMedia,
     UpstreamFailed,
 )
+from passerelle.domain.limits import Standing
+from passerelle.http.ratelimits import ratelimit_headers
 from passerelle.ledger.budgets import OverBudget
 
 Headers = list[tuple[bytes, bytes]]
@@ -37,6 +42,9 @@ _STATUS: dict[type[PasserelleError], tuple[int, str]] = {
     UnsupportedMedia: (415, "invalid_request_error"),
     ClientGone: (499, "invalid_request_error"),
     OverBudget: (429, "insufficient_quota"),
+    OverLimit: (429, "rate_limit_error"),
+    Conflict: (409, "invalid_request_error"),
+    Blocked: (400, "invalid_request_error"),
     Unavailable: (503, "service_unavailable_error"),
 }
 
@@ -61,6 +69,8 @@ _PASSING = {
     Fault.CONNECT: ("upstream_unreachable", "The engine cannot be reached."),
     Fault.BROKEN: ("upstream_broken", "The engine's answer broke off."),
     Fault.SERVER: ("upstream_error", "The engine failed."),
+    Fault.BUSY: ("overloaded", "The engine is full, and no place was free in time."),
+    Fault.RESTING: ("upstream_resting", "The engine has failed too often and is left alone for a while."),
 }
 
 
@@ -76,6 +86,7 @@ class Problem:
     retry_after: float | None = None  # seconds
     retry: bool | None = None  # what `x-should-retry` says, None = let the client decide
     source: str = "gateway"  # who is at fault: "gateway" or "upstream"
+    standings: tuple[Standing, ...] = ()  # of the caller's limits
 
     def payload(self) -> dict[str, dict[str, str | None]]:
         """The body, with all four keys."""
@@ -93,6 +104,7 @@ class Problem:
             headers.append((b"retry-after-ms", b"%d" % ceil(self.retry_after * 1000)))
         if self.retry is not None:
             headers.append((b"x-should-retry", b"true" if self.retry else b"false"))
+        headers += ratelimit_headers(self.standings)
         if self.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
         if self.status == 413:
@@ -103,8 +115,11 @@ class Problem:
 
 def problem_of(error: PasserelleError) -> Problem:
     """The problem that tells a caller about an error."""
-    if isinstance(error, UpstreamFailed):
-        return _of_upstream(error)
+    problem = _of_upstream(error) if isinstance(error, UpstreamFailed) else _of_ours(error)
+    return replace(problem, standings=error.standings) if error.standings else problem
+
+
+def _of_ours(error: PasserelleError) -> Problem:
     for kind in type(error).__mro__:
         if kind in _STATUS:
             status, type_ = _STATUS[kind]
@@ -118,9 +133,15 @@ def problem_of(error: PasserelleError) -> Problem:
         getattr(error, "param", None),
         getattr(error, "code", None),
         retry_after=getattr(error, "retry_after", None),
-        # The same call would be refused until the month ends or somebody changes the budget.
-        retry=False if isinstance(error, OverBudget) else None,
+        retry=False if _is_for_good(error) else None,
     )
+
+
+def _is_for_good(error: PasserelleError) -> bool:
+    """Would the same call be refused again, until a month ends or somebody changes a budget, a limit or a rule?"""
+    if isinstance(error, OverLimit):
+        return error.retry_after is None
+    return isinstance(error, OverBudget | Blocked)
 
 
 def internal() -> Problem:
@@ -145,10 +166,22 @@ def _of_upstream(error: UpstreamFailed) -> Problem:
     if fault is Fault.UNSUPPORTED:
         return Problem(400, error.message, "invalid_request_error", told.param, "unsupported_parameter")
     if fault in _TIMEOUTS:
-        return Problem(504, error.message, "api_error", code=_TIMEOUTS[fault], source="upstream")
+        return Problem(
+            504, error.message, "api_error", code=_TIMEOUTS[fault], retry=told.again, source="upstream"
+        )
     if fault in _OPERATOR:
         code, message = _OPERATOR[fault]
         return Problem(502, message, "api_error", code=code, retry=False, source="upstream")
     code, message = _PASSING[fault]
     wait = told.retry_after if told.retry_after is not None else 1.0
-    return Problem(503, message, "service_unavailable_error", code=code, retry_after=wait, source="upstream")
+    # Where the time is known at which it will help, a client may be told to come back.
+    again = told.again if told.again is not None else True if told.retry_after else None
+    return Problem(
+        503,
+        message,
+        "service_unavailable_error",
+        code=code,
+        retry_after=wait,
+        retry=again,
+        source="upstream",
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import Request
 
@@ -11,14 +12,18 @@ from passerelle.domain.errors import Finding
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.gateway.scout import Scout
+from passerelle.gateway.watch import Watch
 from passerelle.http.credentials import Keys
-from passerelle.http.intake import Limits
+from passerelle.http.intake import Limits, Receive
+from passerelle.http.vigil import Send, Vigil
 from passerelle.ledger.budgets import Budgets
 from passerelle.ledger.outbox import Undelivered
 from passerelle.reports.desk import Desk
 from passerelle.reports.office import Office
 from passerelle.tenancy.ring import KeyRing
 from passerelle.tenancy.store import KeyStore
+
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts the routes use."""
+    """The parts the routes use. `around` stands before all of them, None = nothing does."""
 
     gateway: Gateway
     editions: Editions
@@ -54,6 +59,9 @@ class Services:
     metrics: Callable[[], bytes]
     scout: Scout
     money: Money
+    vigil: Vigil
+    watch: Watch
+    around: Callable[[App], App] | None
     ready: Callable[[], bool]
     degraded: Callable[[], list[str]]
 

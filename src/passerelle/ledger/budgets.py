@@ -6,9 +6,9 @@ a budget that comes later finds it. What is charged is always posted: a budget r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -35,6 +35,10 @@ class Budgeted(Protocol):
     def budget(self) -> Budget | None:
         """What it may spend; None = anything."""
         ...
+
+
+# What the ledger says was charged in a month; of tries that ended before a moment, or of all.
+Reader = Callable[[Month, datetime | None], Awaitable[Spent]]
 
 
 class OverBudget(Refused):
@@ -122,6 +126,7 @@ def month_of(number: int) -> Month:
 class _Tenant:
     """Everything that is counted of one tenant. Its accounts are the truth; totals are their sums."""
 
+    name: str
     accounts: dict[tuple[str, str], Account] = field(default_factory=dict)  # by key id and model
     totals: dict[str, Total] = field(default_factory=dict)
     key_names: dict[str, str] = field(default_factory=dict)
@@ -130,7 +135,7 @@ class _Tenant:
         """Have a total for every ceiling."""
         missing = [name for name, _ in _ceilings(budget) if name not in self.totals]
         if missing:
-            self.totals |= {name: Total(name) for name in missing}
+            self.totals |= {name: Total(name, self.name) for name in missing}
             self.link()
 
     def link(self) -> None:
@@ -145,13 +150,17 @@ class _Tenant:
         account.limits_of = None
         account.totals = ()
         account.post_waiting()
-        words = dict.fromkeys((account.key_id, self.key_names.get(account.key_id, "")))
-        names = ["tenant", *(f"key:{word}" for word in words), f"model:{account.model}"]
-        account.totals = tuple(self.totals[name] for name in names if name in self.totals)
+        account.names = self.names(account.key_id, account.model)
+        account.totals = tuple(self.totals[name] for name in account.names if name in self.totals)
         for total in account.totals:
             total.pending += account.pending
             for month, billed in account.posted.items():
                 total.posted[month] = total.posted.get(month, 0) + billed
+
+    def names(self, key_id: str, model: str) -> tuple[str, ...]:
+        """The names of all totals that could be of this key and model."""
+        words = dict.fromkeys((key_id, self.key_names.get(key_id, "")))
+        return ("tenant", *(f"key:{word}" for word in words if word), *((f"model:{model}",) if model else ()))
 
     def tidy(self, old: Iterable[int]) -> None:
         """Post what waits, and drop what was counted of old months."""
@@ -183,7 +192,7 @@ class Budgets:
         # Of calls so far, by tenant, key id and model: three look-ups cost half of one by all of them.
         self._known: dict[str, dict[str, dict[str, Account]]] = {}
 
-    def hold(
+    async def hold(
         self,
         tenant: Budgeted,
         *,
@@ -196,7 +205,8 @@ class Budgets:
     ) -> Hold:
         """Set aside the most that a call may be charged; None = its price is not known.
 
-        After `ttl` seconds it is set aside no more. A key keeps its first name. Raises OverBudget.
+        After `ttl` seconds it is set aside no more. A key keeps its first name. It waits only where several processes
+        share what is counted. Raises OverBudget.
         """
         try:
             account = self._known[tenant.name][key_id][model]
@@ -214,7 +224,7 @@ class Budgets:
         elif amount < 0:
             raise ValueError("an amount to set aside is nought or more")
         hold = Reserved(account, amount, self._store.clock() + ttl)
-        full = self._store.take(hold, limits, self._period(now))
+        full = await self._store.take(hold, limits, self._period(now))
         if full is not None:
             raise self._refusal(full, budget, amount, now=now, model=model)
         return hold
@@ -244,20 +254,41 @@ class Budgets:
                     change = opening - account.opening.get(month, 0)
                     if change:
                         account.opening[month] = opening
-                        account.post(month, change)
+                        account.post(month, change, opening=True)
 
     def state(self, tenant: Budgeted, *, now: int) -> list[State]:
         """How every ceiling of a tenant stands: its own, then those of its keys, then those of its models."""
         if tenant.budget is None:
             return []
-        with self._store.lock:
+        store = self._store
+        with store.lock:
             book = self._book(tenant.name)
             book.cover(tenant.budget)
             month = self._period(now)
             return [
-                State(name, ceiling, book.totals[name].posted.get(month, 0), book.totals[name].pending)
+                State(name, ceiling, store.spent(book.totals[name], month), store.pending(book.totals[name]))
                 for name, ceiling in _ceilings(tenant.budget)
             ]
+
+    async def refresh(self, read: Reader, *, now: int) -> None:
+        """Hear what other processes have spent, from each other or from the ledger. To be called every few seconds.
+
+        Raises Unavailable where the ledger was asked and does not answer.
+        """
+        totals = [total for book in list(self._tenants.values()) for total in book.totals.values()]
+        number = self._period(now)
+        look = await self._store.refresh(totals, number)
+        if look is None:
+            return
+        began = datetime.fromtimestamp(now / 1000, UTC)
+        before = None if look.lag is None else began - timedelta(seconds=look.lag)
+        spent = await read(month_of(number), before)
+        said: dict[tuple[str, str], int] = {}
+        with self._store.lock:
+            for (tenant, key_id, model), billed in spent.billed.items():
+                for name in self._book(tenant).names(key_id, model):
+                    said[tenant, name] = said.get((tenant, name), 0) + billed
+        self._store.hear(said, number, look)
 
     def sweep(self) -> list[Reserved]:
         """Free what is set aside for too long, and forget months long past. To be called every few seconds."""
@@ -275,7 +306,10 @@ class Budgets:
             self._periods.change(zone, first_open)
 
     def _book(self, tenant: str) -> _Tenant:
-        return self._tenants.setdefault(tenant, _Tenant())
+        book = self._tenants.get(tenant)
+        if book is None:
+            book = self._tenants[tenant] = _Tenant(tenant)
+        return book
 
     def _learn(self, tenant: str, key_id: str, key_name: str, model: str) -> Account:
         """The account, made if it is new; a key's name is noted if it is new."""
@@ -285,7 +319,7 @@ class Budgets:
             account = book.accounts.get((key_id, model))
             if account is None:
                 account = book.accounts[key_id, model] = Account(
-                    key_id, model, store=self._store, period=self._period
+                    key_id, model, store=self._store, period=self._period, tenant=tenant
                 )
                 book.join(account)
             if key_name and book.key_names.get(key_id) != key_name:
@@ -312,7 +346,7 @@ class Budgets:
         total, ceiling = limit.total, limit.ceiling
         kind, _, subject = total.name.partition(":")
         month = month_of(self._period(now))
-        spent = total.posted.get(number_of(month), 0)
+        spent = self._store.spent(total, number_of(month))
         whose = f"the budget of the {kind} {subject}" if subject else "the budget"
         if amount is None:
             said = (
@@ -321,7 +355,7 @@ class Budgets:
         else:
             said = (
                 f"{whose[0].upper()}{whose[1:]} has no room for this call: of {_figure(ceiling.amount)} {budget.currency} in {month}, "
-                f"{_figure(spent)} are spent and {_figure(total.pending)} set aside for calls under way; "
+                f"{_figure(spent)} are spent and {_figure(self._store.pending(total))} set aside for calls under way; "
                 f"this one may cost up to {_figure(amount)}. A new month begins on {month.next.first}."
             )
         return OverBudget(

@@ -1,7 +1,7 @@
 """Money set aside for calls under way: taken under every limit at once or not at all, and given back exactly once.
 
-One process owns the counters, in its memory; another store can stand in behind `HoldStore`. All of it is synchronous
-and never waits for anything but a lock.
+One process owns the counters, in its memory, and never waits for anything but a lock; `shared_holds` is the store of
+many processes behind the same `HoldStore`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Protocol
@@ -20,10 +20,11 @@ from passerelle.domain.billing import Ceiling
 class Total:
     """What a ceiling is compared with: the sum of the accounts it covers. `name` is unique within its tenant."""
 
-    __slots__ = ("name", "pending", "posted")
+    __slots__ = ("name", "pending", "posted", "tenant")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tenant: str = "") -> None:
         self.name = name  # `tenant`, `key:<id or name>` or `model:<name>`
+        self.tenant = tenant
         self.posted: dict[int, int] = {}  # by the number of a month
         self.pending = 0  # of no month: a hold counts in the one in which it is settled
 
@@ -32,13 +33,17 @@ class Account:
     """What one key of a tenant spends on one model, with the totals that it is part of."""
 
     __slots__ = (
-        "key_id", "limits", "limits_of", "model", "opening", "pending", "period", "posted", "store", "totals",
-        "waiting",
+        "key_id", "limits", "limits_of", "model", "names", "opening", "pending", "period", "posted", "store", "tenant",
+        "totals", "waiting",
     )  # fmt: skip
 
-    def __init__(self, key_id: str, model: str, *, store: HoldStore, period: Callable[[int], int]) -> None:
+    def __init__(
+        self, key_id: str, model: str, *, store: HoldStore, period: Callable[[int], int], tenant: str = ""
+    ) -> None:
+        self.tenant = tenant
         self.key_id = key_id
         self.model = model
+        self.names: tuple[str, ...] = ()  # of all totals that it would be part of
         self.store = store
         self.period = period  # the number of the month in which a moment is booked, Unix milliseconds
         self.posted: dict[int, int] = {}  # by the number of a month
@@ -49,11 +54,13 @@ class Account:
         self.limits: tuple[Limit, ...] = ()
         self.limits_of: object = None  # the budget that the limits are of
 
-    def post(self, month: int, billed: int) -> None:
-        """Add to what is spent; for whoever holds the store's lock."""
+    def post(self, month: int, billed: int, *, opening: bool = False) -> None:
+        """Add to what is spent; for whoever holds the store's lock. `opening`: the ledger says so, not this process."""
         self.posted[month] = self.posted.get(month, 0) + billed
         for total in self.totals:
             total.posted[month] = total.posted.get(month, 0) + billed
+        if self.store.tally is not None:
+            self.store.tally(self, month, billed, opening)
 
     def post_waiting(self) -> None:
         """Add what waits to what is spent; for whoever holds the store's lock."""
@@ -129,9 +136,10 @@ class Unlimited:
 class Reserved:
     """The hold of a tenant with a budget: money is set aside until it is settled, released or too old."""
 
-    __slots__ = ("account", "amount", "live", "settled", "until")
+    __slots__ = ("account", "amount", "live", "name", "settled", "until")
 
     def __init__(self, account: Account, amount: int, until: float) -> None:
+        self.name = ""  # among the holds of all processes, where a store has given it one
         self.account = account
         self.amount = amount
         self.until = until  # on the store's clock, in seconds
@@ -147,18 +155,43 @@ class Reserved:
         self.account.store.release(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a store wants to know of the ledger: what was charged by tries that ended so long ago."""
+
+    lag: float | None  # seconds; None = by all
+
+
 class HoldStore(Protocol):
     """Where holds are counted.
 
     `lock` guards what this process counts; `clock` is in seconds and never jumps, so that a hold has its time whatever
-    happens to the time of day.
+    happens to the time of day. `tally`, where there is one, hears of all that is posted: the account, the number of
+    the month, the amount, and whether it is the ledger that says so.
     """
 
     lock: threading.RLock
     clock: Callable[[], float]
+    tally: Callable[[Account, int, int, bool], None] | None
 
-    def take(self, hold: Reserved, limits: Sequence[Limit], month: int) -> Limit | None:
+    async def take(self, hold: Reserved, limits: Sequence[Limit], month: int) -> Limit | None:
         """Set the amount aside under all the limits. The one that has no room for it, and nothing is set aside."""
+        ...
+
+    def spent(self, total: Total, month: int) -> int:
+        """What all processes have posted to it, as far as is known here."""
+        ...
+
+    def pending(self, total: Total) -> int:
+        """What all processes have set aside under it, as far as is known here."""
+        ...
+
+    async def refresh(self, totals: Sequence[Total], month: int) -> Look | None:
+        """Hear how these stand, and keep what is set aside. What it wants to know of the ledger, if anything."""
+        ...
+
+    def hear(self, said: Mapping[tuple[str, str], int], month: int, look: Look) -> None:
+        """What the ledger says of a month, by tenant and name of the total."""
         ...
 
     def settle(self, hold: Reserved, billed: int, month: int) -> bool:
@@ -181,6 +214,8 @@ class HoldStore(Protocol):
 class LocalHolds:
     """Holds of one process, in its memory, safe to use from any thread."""
 
+    tally: Callable[[Account, int, int, bool], None] | None = None
+
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self.lock = threading.RLock()
@@ -192,18 +227,30 @@ class LocalHolds:
         """How many holds are live."""
         return len(self._live)
 
-    def take(self, hold: Reserved, limits: Sequence[Limit], month: int) -> Limit | None:
-        """Set the amount aside under all the limits. The one that has no room for it, and nothing is set aside."""
+    async def take(self, hold: Reserved, limits: Sequence[Limit], month: int) -> Limit | None:
+        """See `HoldStore`. It never waits."""
         with self.lock:
             full = _full(hold.amount, limits, month)
             if full is not None and self._expire():
                 full = _full(hold.amount, limits, month)
             if full is None:
-                hold.live = True
-                hold.account.set_aside(hold.amount)
-                self._live[hold] = None
-                self._earliest = min(self._earliest, hold.until)
+                self._keep(hold)
             return full
+
+    def spent(self, total: Total, month: int) -> int:
+        """See `HoldStore`: there is one process."""
+        return total.posted.get(month, 0)
+
+    def pending(self, total: Total) -> int:
+        """See `HoldStore`: there is one process."""
+        return total.pending
+
+    async def refresh(self, totals: Sequence[Total], month: int) -> Look | None:
+        """See `HoldStore`: all is known."""
+        return None
+
+    def hear(self, said: Mapping[tuple[str, str], int], month: int, look: Look) -> None:
+        """See `HoldStore`: all was known."""
 
     def settle(self, hold: Reserved, billed: int, month: int) -> bool:
         """Give back what is set aside and post what is charged, once."""
@@ -233,6 +280,12 @@ class LocalHolds:
             self._expire()
             told, self._swept = self._swept, []
             return told
+
+    def _keep(self, hold: Reserved) -> None:
+        hold.live = True
+        hold.account.set_aside(hold.amount)
+        self._live[hold] = None
+        self._earliest = min(self._earliest, hold.until)
 
     def _free(self, hold: Reserved) -> None:
         hold.live = False

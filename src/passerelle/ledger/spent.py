@@ -23,6 +23,7 @@ FROM ledger_entries e LEFT JOIN ledger_attempts a USING (attempt_id)
 WHERE e.period = :period AND e.account LIKE 'tenant:%' AND e.billed_pico IS NOT NULL
     AND (CAST(:currency AS text) IS NULL OR e.billed_currency = :currency)
     AND (CAST(:before AS timestamptz) IS NULL OR coalesce(a.began_at, e.written_at) < :before)
+    AND (CAST(:ended AS timestamptz) IS NULL OR coalesce(a.ended_at, e.written_at) < :ended)
 GROUP BY 1, 2, 3 HAVING sum(e.billed_pico) <> 0
 """)
 
@@ -36,17 +37,22 @@ class Spent:
 
 
 async def spent(
-    database: Database, month: Month, *, currency: str | None = None, before: datetime | None = None
+    database: Database,
+    month: Month,
+    *,
+    currency: str | None = None,
+    before: datetime | None = None,
+    ended_before: datetime | None = None,
 ) -> Spent:
     """Read it, in one query. Raises Unavailable while the database does not answer.
 
     `currency`: only what was charged in it. `before`: without what began later, for a process that has counted since
-    then itself.
+    then itself. `ended_before`: without what ended later.
     """
     try:
         async with database.begin() as connection:
             await connection.execute(text(f"SET LOCAL statement_timeout = {_LIMIT}"))
-            values = {"period": str(month), "currency": currency, "before": before}
+            values = {"period": str(month), "currency": currency, "before": before, "ended": ended_before}
             found = (await connection.execute(_SPENT, values)).all()
     except (psycopg.Error, DBAPIError, *Outage) as error:
         raise Unavailable("The ledger's database does not answer.", code="ledger_unavailable") from error

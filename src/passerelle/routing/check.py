@@ -14,6 +14,7 @@ from passerelle.config.fields import BackendOptions
 from passerelle.domain.ask import Needs
 from passerelle.domain.catalog import Catalog, Policy, Tenant
 from passerelle.routing.agreements import check_hours
+from passerelle.routing.bounds import check_issuers
 from passerelle.routing.file import FileFields
 from passerelle.routing.notes import Notes
 from passerelle.routing.plan import make_plan
@@ -30,6 +31,7 @@ def check(
     _check_tokens(catalog, notes)
     _check_defaults(catalog, notes, fields)
     check_hours(catalog, notes)
+    check_issuers(catalog, notes)
     for tenant in catalog.tenants.values():
         _check_switch(catalog, tenant, notes, fields=fields)
         _check_ways(catalog, tenant, notes, fields=fields)

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from passerelle.domain.catalog import BackendSpec, Catalog, Policy, Target, Tenant
 from passerelle.policy.regions import REGIONS
 from passerelle.routing.agreements import agreements
+from passerelle.routing.bounds import bounded
 from passerelle.routing.explain import Explanation, Step, explain
 from passerelle.routing.reach import Reach, newly_reached, reached
 from passerelle.routing.reasons import LeftOut, Why
@@ -199,6 +200,7 @@ def _settings(view: _View | None) -> dict[str, Any]:
         "attempts": tenant.attempts,
         "bill_to": tenant.bill_to,
         **agreements(tenant),
+        **bounded(tenant),
     }
 
 

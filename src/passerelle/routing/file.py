@@ -20,6 +20,9 @@ from passerelle.config.billing import (
 from passerelle.config.cost import CostWords, Currency, cost_field
 from passerelle.config.countries import check_country
 from passerelle.config.fields import BackendOptions, Country
+from passerelle.config.guardrails import GuardrailFields
+from passerelle.config.identity import IssuerFields
+from passerelle.config.limits import CorsFields, LimitFields
 from passerelle.domain.ask import Capability, Task
 from passerelle.policy.regions import REGIONS
 
@@ -226,6 +229,13 @@ class TenantFields(Strict):
         description="Keys of a request's `metadata` that reports are divided by; all others are not kept.",
         examples=[["project"]],
     )
+    limits: LimitFields | None = Field(default=None, description="How much it may use at once and a minute.")
+    guardrails: list[GuardrailFields] | None = Field(
+        default=None, description="What may not be asked or answered; rules are asked in this order."
+    )
+    oidc: list[IssuerFields] | None = Field(
+        default=None, min_length=1, description="OpenID providers whose tokens are taken in place of keys."
+    )
 
 
 class FileFields(Strict):
@@ -246,6 +256,9 @@ class FileFields(Strict):
     tenants: dict[Name, TenantFields | None] = Field(min_length=1, description="The client companies.")
     webhooks: dict[Name, WebhookFields] = Field(
         default_factory=dict, description="Who is told of budgets and prices by HTTP."
+    )
+    cors: CorsFields | None = Field(
+        default=None, description="Pages in browsers that may call; none, if unsaid."
     )
 
 

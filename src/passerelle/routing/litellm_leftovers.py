@@ -47,7 +47,7 @@ _CURES = (
 )  # fmt: skip
 
 _SECTIONS = {
-    "guardrails": "Guard requests where callers send them; Passerelle has no guardrails.",
+    "guardrails": "Write its rules anew under a tenant's `guardrails`; docs/guardrails.md says which there are.",
     "mcp_servers": "Passerelle does not serve tools; let callers connect to them.",
     "vector_store_registry": "Passerelle does not pass vector stores on.",
     "include": "Import the files that it names too; one file is read at a time.",

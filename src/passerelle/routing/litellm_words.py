@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
-from passerelle.config.fields import parse_duration
+from passerelle.config.durations import parse_duration
 from passerelle.routing.litellm_providers import BARE, PROVIDERS
 
 ENVIRONMENT = "os.environ/"  # before the name of a variable

@@ -18,6 +18,7 @@ from passerelle.domain.catalog import BackendSpec, Catalog, Model, Policy, Targe
 from passerelle.domain.errors import Finding
 from passerelle.policy.regions import expand
 from passerelle.routing.agreements import agreed, webhooks
+from passerelle.routing.bounds import bounds
 from passerelle.routing.check import check
 from passerelle.routing.costs import cost_of_backend, cost_of_target
 from passerelle.routing.file import FileFields, ModelFields, TenantFields, file_model
@@ -139,6 +140,7 @@ def _build(
         time_zone=fields.operator.time_zone,
         webhooks=hooks,
         source=source,
+        cors_origins=frozenset(fields.cors.origins) if fields.cors else frozenset(),
     )
 
 
@@ -210,6 +212,7 @@ def _backend(name: str, options: BackendOptions, notes: Notes, environment: Mapp
         cost=cost_of_backend(name, options, notes),
         sharing=options.capacity.value() if options.capacity else Sharing(),
         power=options.power.value() if options.power else None,
+        concurrency=options.places(),
     )
 
 
@@ -264,6 +267,7 @@ def _tenant(
         attempts=3 if attempts is None else attempts,
         bill_to=given.get("bill_to")[0],
         **agreed(given.get, models=models, currency=currency, notes=notes),
+        **bounds(given.get, models=models, notes=notes),
     )
 
 

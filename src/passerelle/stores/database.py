@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
@@ -19,7 +20,7 @@ from passerelle.domain.errors import CannotRun
 
 _T = TypeVar("_T")
 
-NEWEST = "0003"  # the last step in `migrations/versions`; a test keeps it so
+NEWEST = "0005"  # the last step in `migrations/versions`; a test keeps it so
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x70617373  # advisory: processes that start together migrate one after another
@@ -62,6 +63,7 @@ class Database:
 
     def __init__(self, address: str) -> None:
         url = driver_url(address)
+        self._settings = _settings(url)
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=5,
@@ -72,7 +74,7 @@ class Database:
             # The one used last knows our statements and has its memory: the others are for when it is busy.
             pool_use_lifo=True,
             hide_parameters=True,  # values of queries never reach a log
-            connect_args=_settings(url),
+            connect_args=self._settings,
         )
 
     @asynccontextmanager
@@ -80,6 +82,12 @@ class Database:
         """A connection inside a transaction, committed when the block ends well."""
         async with self.engine.begin() as connection:
             yield connection
+
+    async def alone(self) -> psycopg.AsyncConnection[Any]:
+        """A connection that no pool knows, without transactions, for its caller to close. Raises psycopg.Error."""
+        arguments, named = self.engine.dialect.create_connect_args(self.engine.url)
+        options = {**named, **self._settings}
+        return await psycopg.AsyncConnection.connect(*arguments, autocommit=True, **options)
 
     async def ping(self) -> bool:
         """Does the database answer, within three seconds?"""
@@ -117,7 +125,7 @@ class Database:
             await connection.execute(text("SELECT 1"))
 
 
-async def within(seconds: float, work: Coroutine[Any, Any, _T]) -> _T:
+async def within(seconds: float, work: Coroutine[Any, Any, _T] | asyncio.Task[_T]) -> _T:
     """What the work gives. Raises TimeoutError, and CancelledError, at once: the work is cancelled, not waited for.
 
     The driver takes ten seconds to give up a connection whose other end is silent.

@@ -28,6 +28,11 @@ class DataFolder:
         return self.path / "control.sock"
 
     @property
+    def metrics(self) -> Path:
+        """Where workers tell each other what they count."""
+        return self.path / "metrics"
+
+    @property
     def models(self) -> Path:
         """Models that run in this process."""
         return self.path / "models"

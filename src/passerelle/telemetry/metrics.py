@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
+
+from passerelle.telemetry.load_metrics import LoadMetrics
+from passerelle.telemetry.process_metrics import watch_process
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
@@ -76,6 +82,12 @@ class Metrics:
             registry=registry,
         )
         self.money = MoneyMetrics(registry)
+        self.load = LoadMetrics(registry)
+        # Called before each exposition, to set what is only looked up.
+        self.before: list[Callable[[], None]] = [watch_process(registry)]
+        self.connections = Gauge(
+            "passerelle_connections", "Connections that callers keep open.", registry=registry
+        )
         self.accounts_resting = Gauge(
             "passerelle_accounts_resting",
             "Accounts that have no credits left and are not asked for a while.",
@@ -90,6 +102,14 @@ class Metrics:
             registry=registry,
         )
 
+    def collect(self) -> Iterable[Metric]:
+        """All metrics, as they are now."""
+        for look in self.before:
+            look()
+        return self.registry.collect()
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
+        for look in self.before:
+            look()
         return generate_latest(self.registry)

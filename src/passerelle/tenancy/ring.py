@@ -44,6 +44,7 @@ class KeyRing:
             keys.digest(pepper, key): (caller, None) for key, caller in environment.items()
         }
         self._live = dict(self._own)
+        self._digests = {caller.key_id: digest for digest, (caller, _) in self._own.items()}
         self._unknown: OrderedDict[bytes, float] = OrderedDict()
         self._lookups = asyncio.Semaphore(_MOST_LOOKUPS)
         self._refreshing = asyncio.Lock()
@@ -57,6 +58,11 @@ class KeyRing:
             return None
         caller, ends = found
         return caller if ends is None or time.time() < ends else None
+
+    def alive(self, caller: Caller) -> bool:
+        """Is the key of this caller, by its id, known here and has not ended?"""
+        found = self._live.get(self._digests.get(caller.key_id, b""))
+        return found is not None and (found[1] is None or time.time() < found[1])
 
     async def resolve(self, secret: bytes) -> Caller | None:
         """The caller of a key, from the database if it is not known here. Raises KeysUnavailable."""
@@ -104,6 +110,7 @@ class KeyRing:
                 self._since is None
             ):  # all that are in use, so that one looked up before and not among them has ended
                 self._live = dict(self._own)
+                self._digests = {caller.key_id: digest for digest, (caller, _) in self._own.items()}
             for info in changes.keys:
                 self._learn(info)
             self._since = changes.asked_at - _OVERLAP
@@ -113,8 +120,10 @@ class KeyRing:
         ends = info.expires_at.timestamp() if info.expires_at is not None else None
         if info.revoked_at is not None or (ends is not None and ends <= time.time()):
             self._live.pop(info.digest, None)
+            self._digests.pop(info.id, None)
             return False
         self._live[info.digest] = (info.caller(), ends)
+        self._digests[info.id] = info.digest
         self._unknown.pop(info.digest, None)
         return True
 

@@ -91,7 +91,7 @@ class Exchange:
                 method, URL(url, encoded=True), data=body, headers=sent, allow_redirects=False
             )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise self.failed(translate(error)) from error
+            raise self.failed(translate(error, headless=True)) from error
         heard = {
             name.lower(): value for name, value in response.headers.items() if name.lower() not in _NOT_READ
         }

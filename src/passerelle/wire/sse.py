@@ -15,14 +15,21 @@ LONGEST_EVENT = 1_048_576  # bytes; an event that is longer is not one a model w
 DONE = b"data: [DONE]\n\n"
 
 
-class Framer:
-    """Turns reads of any size into blocks of whole events, line ends made LF."""
+_BOM = b"\xef\xbb\xbf"
 
-    __slots__ = ("_cr", "_rest")
+
+class Framer:
+    """Turns reads of any size into blocks of whole events, line ends made LF and a leading BOM left out.
+
+    Keeps at most one event and one read.
+    """
+
+    __slots__ = ("_begun", "_cr", "_rest")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()  # the beginning of an event
         self._cr = False  # the last read ended in CR: an LF that follows belongs to it
+        self._begun = False  # is it known whether the stream begins with a BOM?
 
     def feed(self, data: bytes) -> bytes:
         """The whole events known so far, b"" when there is none yet.
@@ -31,30 +38,53 @@ class Framer:
         """
         if self._cr or b"\r" in data:
             data = self._to_lf(data)
-        if not self._rest and data.endswith(b"\n\n"):
+        rest = self._rest
+        if not rest and self._begun and data.endswith(b"\n\n") and len(data) <= LONGEST_EVENT:
             return _checked(data)
-        data = self._rest + data
-        end = data.rfind(b"\n\n") + 2
+        known = max(len(rest) - 1, 0)  # up to here no event ends
+        rest += data
+        if not self._begun:
+            self._drop_bom()
+        end = rest.rfind(b"\n\n", known) + 2
         if end == 1:
-            self._rest = data
-            if len(data) > LONGEST_EVENT:
-                raise UpstreamFailed(
-                    Fault.BROKEN, f"An event of the stream is longer than {LONGEST_EVENT} bytes."
-                )
+            _check_length(len(rest))
             return b""
-        self._rest = data[end:]
-        return _checked(data[:end])
+        block = bytes(memoryview(rest)[:end])
+        del rest[:end]
+        _check_length(len(rest))
+        if len(block) > LONGEST_EVENT:
+            for event in events(block):
+                _check_length(len(event))
+        return _checked(block)
 
     def flush(self) -> bytes:
         """What is left at the end of the stream, as a whole event; engines forget the last blank line."""
-        rest, self._rest = self._rest.strip(b"\n"), b""
+        rest = bytes(self._rest).strip(b"\n")
+        self._rest.clear()
         return _checked(rest + b"\n\n") if rest else b""
 
     def _to_lf(self, data: bytes) -> bytes:
+        if not data:
+            return data
         if self._cr and data.startswith(b"\n"):
             data = data[1:]
+            if not data:
+                self._cr = False
+                return data
         self._cr = data.endswith(b"\r")
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _drop_bom(self) -> None:
+        if self._rest.startswith(_BOM):
+            del self._rest[: len(_BOM)]
+            self._begun = True  # a second one belongs to the first line
+        else:
+            self._begun = bool(self._rest) and not _BOM.startswith(self._rest)
+
+
+def _check_length(size: int) -> None:
+    if size > LONGEST_EVENT:
+        raise UpstreamFailed(Fault.BROKEN, f"An event of the stream is longer than {LONGEST_EVENT} bytes.")
 
 
 def _checked(block: bytes) -> bytes:
@@ -85,7 +115,7 @@ def data_of(event: bytes) -> bytes | None:
     lines = [
         line[6:] if line.startswith(b"data: ") else line[5:]
         for line in event.split(b"\n")
-        if line.startswith(b"data:")
+        if line.startswith(b"data:") or line == b"data"
     ]
     return b"\n".join(lines) if lines else None
 

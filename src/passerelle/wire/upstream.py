@@ -63,7 +63,7 @@ class Upstream:
         try:
             response = await session.post(url, data=body, headers=sent, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise translate(error) from error
+            raise translate(error, headless=True) from error
         if response.status >= 300:
             try:
                 said = await _read_up_to(response.content, _LONGEST_ERROR)
@@ -202,12 +202,15 @@ def _loads(body: bytes) -> object:
         return None
 
 
-def translate(error: BaseException) -> UpstreamFailed:
-    """An exception of the HTTP client as ours, most specific first. Its text may hold addresses, never a body."""
+def translate(error: BaseException, *, headless: bool = False) -> UpstreamFailed:
+    """An exception of the HTTP client as ours, most specific first. Its text may hold addresses, never a body.
+
+    `headless`: it came before the head of a reply.
+    """
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return UpstreamFailed(Fault.TIMEOUT_CONNECT, "No connection to the engine within the limit.")
     if isinstance(error, (aiohttp.ClientConnectorError, ssl.SSLError)):
         return UpstreamFailed(Fault.CONNECT, "The engine cannot be reached.")
     if isinstance(error, TimeoutError):
         return UpstreamFailed(Fault.TIMEOUT_TOTAL, "The engine did not answer within the limit.")
-    return UpstreamFailed(Fault.BROKEN, "The connection to the engine broke off.")
+    return UpstreamFailed(Fault.BROKEN, "The connection to the engine broke off.", headless=headless)

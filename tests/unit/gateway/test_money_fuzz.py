@@ -22,12 +22,12 @@ from passerelle.domain.catalog import BackendSpec, Target
 from passerelle.domain.errors import Fault, UpstreamFailed
 from passerelle.domain.facts import State, Survey
 from passerelle.gateway.edition import Editions
-from passerelle.gateway.gateway import Gateway
 from passerelle.gateway.record import Record
 from passerelle.http.inference import Inference
 from passerelle.http.intake import Limits
+from passerelle.http.vigil import Vigil
 from tests.books import Ledger, pricing
-from tests.serving import KEY, FixedKeys, catalog_of
+from tests.serving import KEY, FixedKeys, catalog_of, gateway_of
 
 _COST = {"input_per_million": 1_000_000, "output_per_million": 1_000_000, "currency": "EUR"}
 _CONFIGURATION: dict[str, Any] = {
@@ -196,9 +196,9 @@ async def _play(
         return engine
 
     editions = Editions(_CATALOG, opened, pricing)
-    gateway = Gateway(editions, books=ledger.books, sinks=[sink], draw=random.Random(7).random)
+    gateway = gateway_of(editions, books=ledger.books, sinks=[sink], draw=random.Random(7).random)
     keys = FixedKeys({KEY.encode(): Caller("key_test", "acme", Role.MEMBER)})
-    app = Inference(Route.CHAT, gateway=gateway, keys=keys, limits=Limits())
+    app = Inference(Route.CHAT, gateway=gateway, keys=keys, limits=Limits(), vigil=Vigil(keys.alive))
     body = {"model": "assistant", "messages": [{"role": "user", "content": "x"}], "stream": stream}
     client = _Client(leaves, orjson.dumps({**body, "max_tokens": 5}))
     scope = {

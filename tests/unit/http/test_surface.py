@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 from fastapi import Depends, FastAPI
 
-from passerelle.domain.errors import CannotRun, Fault, PasserelleError, UpstreamFailed
+from passerelle.domain.errors import (
+    Blocked,
+    CannotRun,
+    Fault,
+    OverLimit,
+    PasserelleError,
+    UpstreamFailed,
+)
 from passerelle.http.access import MEMBER, check_every_route
 from passerelle.http.problems import problem_of
 from passerelle.ledger.budgets import OverBudget
@@ -118,6 +125,10 @@ def test_every_error_that_a_caller_can_meet_has_a_status(kind: type[PasserelleEr
         error: PasserelleError = OverBudget(
             "Something.", budget="tenant", subject=None, amount=1, spent=1, ends=datetime.now(UTC)
         )
+    elif kind is OverLimit:
+        error = OverLimit("Something.", retry_after=1.0)
+    elif kind is Blocked:
+        error = Blocked("Something.", rule="words")
     else:
         error = kind("Something.") if kind.__name__ != "KeysUnavailable" else kind()  # type: ignore[call-arg]
 

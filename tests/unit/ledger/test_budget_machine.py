@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from hypothesis import settings
@@ -17,7 +18,9 @@ from passerelle.domain.calendar import Month
 from passerelle.ledger.budgets import Budgets, OverBudget
 from passerelle.ledger.holds import Hold, LocalHolds
 from passerelle.ledger.spent import Spent
+from tests.unit.ledger.turns import at_once
 
+_T = TypeVar("_T")
 PARIS = ZoneInfo("Europe/Paris")
 KEYS = {"key_1": "laptop", "key_2": "laptop", "key_3": ""}
 MODELS = ("assistant", "dear")
@@ -50,9 +53,12 @@ class Call:
         return word in named[kind]
 
 
-AMOUNTS = st.integers(0, 60)
+NANO = 1000  # pico-units; a store that many processes share sets aside whole ones
+AMOUNTS = st.integers(0, 60).map(lambda amount: amount * NANO)
 CEILINGS = st.builds(
-    Ceiling, st.integers(0, 200), st.sampled_from((OnExceed.BLOCK, OnExceed.BLOCK, OnExceed.NOTIFY))
+    Ceiling,
+    st.integers(0, 200).map(lambda amount: amount * NANO),
+    st.sampled_from((OnExceed.BLOCK, OnExceed.BLOCK, OnExceed.NOTIFY)),
 )
 BUDGETS = st.none() | st.builds(
     Budget,
@@ -78,8 +84,23 @@ class Machine(RuleBasedStateMachine):
         self.ledger: Counter[tuple[Month, str, str]] = Counter()  # what is spooled, and so never lost
         self.budgets = self.fresh()
 
+    def store(self) -> LocalHolds:
+        """Of a process that begins."""
+        return LocalHolds(clock=lambda: self.seconds)
+
+    def do(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """One step of the process."""
+        return at_once(work)
+
+    def step(self, act: Callable[[], _T]) -> _T:
+        """One step that is not waited for."""
+        return act()
+
+    def told(self) -> None:
+        """Whoever else counts has heard of all."""
+
     def fresh(self) -> Budgets:
-        budgets = Budgets(PARIS, store=LocalHolds(clock=lambda: self.seconds))
+        budgets = Budgets(PARIS, store=self.store())
         budgets.restore(Spent(self.month), KEYS)
         return budgets
 
@@ -131,14 +152,16 @@ class Machine(RuleBasedStateMachine):
             if each.on_exceed is OnExceed.BLOCK and call.counts_in(name)
         )
         try:
-            call.hold = self.budgets.hold(
-                self.client,
-                key_id=key_id,
-                key_name=KEYS[key_id],
-                model=model,
-                amount=amount,
-                now=self.wall,
-                ttl=TTL,
+            call.hold = self.do(
+                self.budgets.hold(
+                    self.client,
+                    key_id=key_id,
+                    key_name=KEYS[key_id],
+                    model=model,
+                    amount=amount,
+                    now=self.wall,
+                    ttl=TTL,
+                )
             )
         except OverBudget:
             assert not fits
@@ -153,7 +176,7 @@ class Machine(RuleBasedStateMachine):
         """Less or more than was held; again; after a release; after its time."""
         if call.process != self.process or call.hold is None:
             return
-        assert call.hold.settle(billed, self.wall) == (not call.settled)
+        assert self.step(lambda: call.hold.settle(billed, self.wall)) == (not call.settled)
         if not call.settled:
             self.ledger[self.month, call.key_id, call.model] += billed
         call.settled, call.live = True, False
@@ -161,22 +184,28 @@ class Machine(RuleBasedStateMachine):
     @rule(call=calls)
     def release(self, call: Call) -> None:
         if call.process == self.process and call.hold is not None:
-            call.hold.release()
+            self.step(call.hold.release)
             call.live = False
 
     @rule(
-        billed=st.integers(-30, 60), key_id=st.sampled_from(("", *KEYS)), model=st.sampled_from(("", *MODELS))
+        billed=st.integers(-30, 60).map(lambda amount: amount * NANO),
+        key_id=st.sampled_from(("", *KEYS)),
+        model=st.sampled_from(("", *MODELS)),
     )
     def book(self, billed: int, key_id: str, model: str) -> None:
         """A correction, a credit, a share of capacity."""
-        self.budgets.posted("client-a", billed, key_id=key_id or None, model=model or None, month=self.month)
+        self.step(
+            lambda: self.budgets.posted(
+                "client-a", billed, key_id=key_id or None, model=model or None, month=self.month
+            )
+        )
         self.ledger[self.month, key_id, model] += billed
 
     @rule(seconds=st.sampled_from((1.0, TTL / 2, TTL)))
     def pass_time(self, seconds: float) -> None:
         self.seconds += seconds
         due = {id(call.hold) for call in self.running if call.live and call.until <= self.seconds}
-        told = {id(hold) for hold in self.budgets.sweep()}
+        told = {id(hold) for hold in self.step(self.budgets.sweep)}
         assert due <= told
         for call in self.running:
             call.live = call.live and id(call.hold) not in due
@@ -210,6 +239,7 @@ class Machine(RuleBasedStateMachine):
         """In every total, and in the accounts below it."""
         if not hasattr(self, "budgets"):
             return
+        self.told()
         for each in self.budgets.state(self.client, now=self.wall):
             assert (each.spent, each.pending) == (self.spent(each.name), self.pending(each.name)), each.name
 
@@ -218,11 +248,13 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "budgets"):
             return
         for call in self.running:
-            call.hold.release()
+            self.step(call.hold.release)
+        self.told()
         assert all(each.pending == 0 for each in self.budgets.state(self.client, now=self.wall))
         book = self.budgets._tenants.get("client-a")
         assert book is None or all(account.pending == 0 for account in book.accounts.values())
 
 
-Machine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+SETTINGS = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = SETTINGS
 TestBudgets = Machine.TestCase

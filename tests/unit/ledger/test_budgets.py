@@ -19,6 +19,7 @@ from passerelle.domain.money import PICO
 from passerelle.ledger.budgets import Budgets, OverBudget, State
 from passerelle.ledger.holds import Hold, LocalHolds
 from passerelle.ledger.spent import Spent
+from tests.unit.ledger.turns import at_once
 
 PARIS = ZoneInfo("Europe/Paris")
 NOVEMBER = Month(2026, 11)
@@ -53,7 +54,7 @@ def hold(budgets: Budgets, client: Client, amount: int | None = PICO, **other: A
         "now": NOON,
         "ttl": 600.0,
     }
-    return budgets.hold(client, amount=amount, **said | other)
+    return at_once(budgets.hold(client, amount=amount, **said | other))
 
 
 def spend(budgets: Budgets, client: Client, billed: int, **other: Any) -> None:

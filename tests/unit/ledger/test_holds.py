@@ -8,6 +8,7 @@ import pytest
 
 from passerelle.domain.billing import Ceiling
 from passerelle.ledger.holds import Account, Limit, LocalHolds, Reserved, Total, Unlimited
+from tests.unit.ledger.turns import at_once
 
 MONTH = 24_322
 
@@ -41,7 +42,7 @@ def account(store: LocalHolds) -> Account:
 
 def reserved(account: Account, amount: int = 10, until: float = 160.0) -> Reserved:
     hold = Reserved(account, amount, until)
-    assert account.store.take(hold, (), MONTH) is None
+    assert at_once(account.store.take(hold, (), MONTH)) is None
     return hold
 
 
@@ -118,10 +119,10 @@ def test_an_old_hold_refuses_nobody_even_before_the_sweep(
 ) -> None:
     limits = (Limit(account.totals[0], Ceiling(10)),)
     old = reserved(account)
-    assert store.take(Reserved(account, 1, 300.0), limits, MONTH) is limits[0]
+    assert at_once(store.take(Reserved(account, 1, 300.0), limits, MONTH)) is limits[0]
     clock.now = 160.0
 
-    assert store.take(Reserved(account, 10, 300.0), limits, MONTH) is None
+    assert at_once(store.take(Reserved(account, 10, 300.0), limits, MONTH)) is None
     assert store.sweep() == [old]
 
 
@@ -131,7 +132,7 @@ def test_what_has_no_room_under_one_limit_is_set_aside_under_none(
     wide, narrow = (
         Limit(total, Ceiling(amount)) for total, amount in zip(account.totals, (100, 9), strict=True)
     )
-    assert store.take(Reserved(account, 10, 300.0), (wide, narrow), MONTH) is narrow
+    assert at_once(store.take(Reserved(account, 10, 300.0), (wide, narrow), MONTH)) is narrow
     assert figures(account) == (0, 0)
     assert len(store) == 0
 
@@ -155,7 +156,9 @@ def test_a_call_fits_while_something_is_left(
 ) -> None:
     account.post(MONTH, posted)
     account.set_aside(pending)
-    full = store.take(Reserved(account, amount, 300.0), (Limit(account.totals[0], Ceiling(10)),), MONTH)
+    full = at_once(
+        store.take(Reserved(account, amount, 300.0), (Limit(account.totals[0], Ceiling(10)),), MONTH)
+    )
     assert (full is None) == fits
 
 

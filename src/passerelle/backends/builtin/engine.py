@@ -25,7 +25,7 @@ from passerelle.config.fields import BackendOptions
 from passerelle.domain.ask import Ask, Capability, Route, Task, Usage
 from passerelle.domain.catalog import BackendSpec, Location, Party, Target
 from passerelle.domain.errors import CannotRun, Fault, Told, UpstreamFailed
-from passerelle.domain.facts import State, Survey
+from passerelle.domain.facts import Load, State, Survey
 from passerelle.wire.base64 import to_base64
 from passerelle.wire.sse import DONE, event_of
 
@@ -93,6 +93,10 @@ class BuiltinBackend:
     async def survey(self, models: Collection[str]) -> Survey:
         """It runs in this process and is always there."""
         return Survey(State.READY, about=(("runs", "in this process, without a language model"),))
+
+    async def load(self) -> Load | None:
+        """Its one thread has no queue of its own to speak of."""
+        return None
 
     async def resume(self) -> None:
         """There is nothing to resume."""

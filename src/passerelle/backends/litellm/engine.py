@@ -22,7 +22,7 @@ from passerelle.backends.litellm.library import Library, load
 from passerelle.domain.ask import Ask, Route
 from passerelle.domain.catalog import BackendSpec, Target
 from passerelle.domain.errors import CannotRun, Fault, UpstreamFailed
-from passerelle.domain.facts import Facts, Known, State, Survey
+from passerelle.domain.facts import Facts, Known, Load, State, Survey
 from passerelle.wire.exchange import Exchange
 from passerelle.wire.session import Session, open_session
 from passerelle.wire.sse import DONE, event_of
@@ -141,6 +141,10 @@ class LiteLLMBackend:
         entries = await asyncio.to_thread(library.entries, self._provider, sorted(models))
         found = {name: Known(table.facts(entry) if entry else Facts()) for name, entry in entries.items()}
         return Survey(State.UNKNOWN, found, about)
+
+    async def load(self) -> Load | None:
+        """Providers do not tell."""
+        return None
 
     async def resume(self) -> None:
         """There is nothing to resume."""

@@ -1,0 +1,1 @@
+"""The same request sent twice is answered twice and run once."""
