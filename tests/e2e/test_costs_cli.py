@@ -265,7 +265,9 @@ def test_weights_are_told_where_tries_show_them_and_else_why_not(running: Shop) 
     told = orjson.loads(_done(running, "calibrate", "hosted", "--json"))
 
     assert (told["backend"], told["weights"]) == ("hosted", {})
-    assert told["why"] in _done(running, "calibrate", "hosted")
+    few = "tries are too few to tell: 50 are needed."  # how many, the drain may change at any moment
+    assert few in told["why"]
+    assert few in _done(running, "calibrate", "hosted")
     assert "There is no backend 'nobody'." in _refused(running, "calibrate", "nobody")
 
 

@@ -23,7 +23,7 @@ _CHECKS = [
 # Asks the European Central Bank, who is not to be asked by a test.
 _NOT_ASKED = {("POST", "/admin/ledger/rates")}
 _SETTINGS = settings(
-    max_examples=25,
+    max_examples=15,
     derandomize=True,
     database=None,
     deadline=None,

@@ -11,7 +11,6 @@ import aiohttp
 import orjson
 import pytest
 
-from tests.e2e.service import of_folder
 from tools.soak import __main__ as program
 from tools.soak.client import End, Seen, Tally, Wish, ask, quantile
 from tools.soak.loads import callers
@@ -20,26 +19,6 @@ from tools.soak.samples import Sample, growths, slope
 from tools.soak.soak import more
 
 _AT_REST = Sample(at=0.0, rss=150.0, fds=30, threads=8, tasks=18, callers=1, engine=2, postgres=5)
-
-
-@pytest.mark.timeout(300)
-def test_a_short_soak_leaks_nothing_loses_nothing_and_ends_clean(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = program.empty(tmp_path / "soak")
-
-    status = program.main(folder, program.Wanted(seconds=8, measures=False))
-
-    printed = capsys.readouterr().out
-    report = orjson.loads((folder / "report.json").read_bytes())
-    assert (status, report["wrong"]) == (0, []), printed
-    assert report["mixed"].keys() >= {"whole", "left", "blocked", "spent"}
-    assert min(len(report["reloads"]), report["replays"], report["revoked"]) > 0
-    assert report["overload"]["refused"]
-    assert report["drain"]["status"] == 0
-    assert report["records"]["answered"] >= report["mixed"]["whole"] - report["replays"]
-    assert report["engine"]["most_running"] <= program.SLOTS
-    assert of_folder(folder) == []
 
 
 def test_a_folder_with_something_else_in_it_is_not_emptied(tmp_path: Path) -> None:
