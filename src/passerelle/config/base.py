@@ -39,3 +39,19 @@ class Strict(BaseModel):
     """Unknown keys are refused, values are not coerced from other types, instances do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+def matching(pattern: str, said: str) -> AfterValidator:
+    """Text must match all of a pattern; `said` is what is told of text that does not."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(said)
+        return value
+
+    return AfterValidator(check)
+
+
+def written(pattern: str) -> WithJsonSchema:
+    """What editors are told of such text."""
+    return WithJsonSchema({"type": "string", "pattern": pattern})

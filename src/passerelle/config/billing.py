@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, WrapValidator, model_validator
 from pydantic import ValidatorFunctionWrapHandler as Reader
 
-from passerelle.config.base import URL, SecretReference, Strict, is_url
+from passerelle.config.base import URL, SecretReference, Strict, is_url, matching, written
 from passerelle.config.cost import Amount, CostFields, Currency
 from passerelle.domain.billing import Budget, Ceiling, Idle, OnExceed, Power, Sharing, Tax, Terms, Webhook
 from passerelle.domain.ledger import TokenKind
@@ -52,19 +52,6 @@ def _exact(value: Any, *, most: int, places: int, least: int = 0) -> Decimal:
 
 def _number(most: int, places: int, least: int = 0) -> Any:
     return BeforeValidator(lambda value: _exact(value, most=most, places=places, least=least))
-
-
-def _matches(pattern: str, said: str) -> Any:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(said)
-        return value
-
-    return AfterValidator(check)
-
-
-def _written(pattern: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern})
 
 
 def _from(least: int, most: int) -> WithJsonSchema:
@@ -124,12 +111,12 @@ def _zone(value: str) -> str:
 
 
 Label = Annotated[
-    str, _matches(_LABEL, "is not a name; use 1 to 200 characters, all of them visible"), _written(_LABEL)
+    str, matching(_LABEL, "is not a name; use 1 to 200 characters, all of them visible"), written(_LABEL)
 ]
 Event = Annotated[
-    str, _matches(_EVENT, "is not an event; write a name such as budget.threshold"), _written(_EVENT)
+    str, matching(_EVENT, "is not an event; write a name such as budget.threshold"), written(_EVENT)
 ]
-HookUrl = Annotated[str, AfterValidator(_hook_url), _written(URL)]
+HookUrl = Annotated[str, AfterValidator(_hook_url), written(URL)]
 Markup = Annotated[Decimal, _number(10_000, 4), _from(0, 10_000)]
 Percent = Annotated[Decimal, _number(100, 4), _from(0, 100)]
 Watts = Annotated[Decimal, _number(1_000_000, 3), _from(0, 1_000_000)]
@@ -140,7 +127,7 @@ Threshold = Annotated[
     BeforeValidator(_threshold),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1000}),
 ]
-TagName = Annotated[str, AfterValidator(_tag), _written(_TAG)]
+TagName = Annotated[str, AfterValidator(_tag), written(_TAG)]
 Tags = Annotated[
     list[TagName],
     AfterValidator(_tags),
@@ -318,7 +305,7 @@ _IDLE_SCHEMA = WithJsonSchema(
     }
 )
 _KINDS = ", ".join(TokenKind)
-Kind = Annotated[str, _written(f"^({'|'.join(TokenKind)})$")]
+Kind = Annotated[str, written(f"^({'|'.join(TokenKind)})$")]
 
 
 def _weights(value: Mapping[str, Decimal]) -> Mapping[str, Decimal]:

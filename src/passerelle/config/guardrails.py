@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
@@ -64,9 +65,9 @@ class RuleFields(Strict):
         examples=[["assistant"]],
     )
 
+    @abstractmethod
     def rule(self) -> Rule:
         """What it looks for."""
-        raise NotImplementedError
 
     def value(self) -> Guardrail:
         """The frozen value."""

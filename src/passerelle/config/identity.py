@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from passerelle.config.base import URL, Strict, is_url
+from passerelle.config.base import URL, Strict, is_url, matching, written
 from passerelle.domain.caller import Role
 from passerelle.domain.identity import ALGORITHMS, Issuer, is_private_way
 
@@ -41,21 +41,8 @@ def _algorithm(value: str) -> str:
     return value
 
 
-def _visible(pattern: str, said: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(said)
-        return value
-
-    return AfterValidator(check)
-
-
-def _written(pattern: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern})
-
-
-Text = Annotated[str, _visible(_TEXT, "is empty, too long or holds invisible characters"), _written(_TEXT)]
-Claim = Annotated[str, _visible(_CLAIM, "is not the name of a claim"), _written(_CLAIM)]
+Text = Annotated[str, matching(_TEXT, "is empty, too long or holds invisible characters"), written(_TEXT)]
+Claim = Annotated[str, matching(_CLAIM, "is not the name of a claim"), written(_CLAIM)]
 Algorithm = Annotated[
     str, AfterValidator(_algorithm), WithJsonSchema({"type": "string", "enum": list(ALGORITHMS)})
 ]
@@ -92,12 +79,12 @@ class RoleFields(Strict):
 class IssuerFields(Strict):
     """An OpenID provider whose tokens speak for a tenant."""
 
-    issuer: Annotated[str, AfterValidator(_issuer), _written(URL)] = Field(
+    issuer: Annotated[str, AfterValidator(_issuer), written(URL)] = Field(
         description="What the claim `iss` must be, to the letter.",
         examples=["https://login.client-a.example/realms/staff"],
     )
     audience: Text = Field(description="What the claim `aud` must hold.", examples=["passerelle"])
-    jwks: Annotated[str, AfterValidator(_keys_url), _written(_KEYS_URL)] | None = Field(
+    jwks: Annotated[str, AfterValidator(_keys_url), written(_KEYS_URL)] | None = Field(
         default=None,
         description="Where its keys are; if unsaid, where its discovery document says.",
         examples=["https://login.client-a.example/keys"],

@@ -52,7 +52,6 @@ class Head:
     length: int | None = None
     patience: float | None = None  # seconds the client waits for an answer, as OpenAI's SDKs say
     returns: int = 0  # how often the client has sent this request before, as OpenAI's SDKs say
-    idempotency_key: bytes | None = None
 
 
 def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
@@ -78,8 +77,6 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
             head.content_encoding = value
         elif name == b"x-stainless-retry-count":
             head.returns = int(value) if _RETURNS.fullmatch(value) else 0
-        elif name == b"idempotency-key":
-            head.idempotency_key = value
     if request_id is not None and _REQUEST_ID.fullmatch(request_id):
         head.request_id = request_id.decode("ascii")
     else:

@@ -30,11 +30,6 @@ def test_how_often_a_client_came_back_is_a_small_number_or_nothing(value: bytes,
     assert read_head([(b"x-stainless-retry-count", value)]).returns == returns
 
 
-def test_an_idempotency_key_is_handed_on_as_it_came() -> None:
-    assert read_head([(b"idempotency-key", b'"a b"')]).idempotency_key == b'"a b"'
-    assert read_head([]).idempotency_key is None
-
-
 class _Counting:
     """Nobody's keys, and how often they were asked."""
 
