@@ -44,6 +44,10 @@ class Ledger:
     def end(self, ended: Ended) -> None:
         self.ended.append(ended)
 
+    def both(self, began: Began, ended: Ended) -> None:
+        self.begin(began)
+        self.end(ended)
+
     def open(self) -> set[str]:
         """Tries that began and have not ended."""
         return {each.attempt_id for each in self.began} - {each.attempt_id for each in self.ended}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import aiohttp
@@ -17,16 +19,19 @@ import yaml
 
 from passerelle.backends.builtin.texts import Texts
 from passerelle.backends.registry import kinds
+from passerelle.cache.desk import Desk
 from passerelle.domain.ask import Ask
 from passerelle.domain.caller import Caller, Role
 from passerelle.domain.catalog import Catalog
 from passerelle.gateway.accounts import Accounts
 from passerelle.gateway.affinity import Flight
-from passerelle.gateway.answer import Answer
 from passerelle.gateway.books import Books
+from passerelle.gateway.caretaker import Caretaker
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.gateway.moderation import Moderation
+from passerelle.gateway.recall import Recall
+from passerelle.gateway.recalled import Given
 from passerelle.gateway.record import Record, Sink
 from passerelle.gateway.scout import Scout
 from passerelle.gateway.watch import Watch
@@ -45,8 +50,12 @@ from passerelle.limits.memory import MemoryStore
 from passerelle.limits.places import Places
 from passerelle.limits.retries import Retries
 from passerelle.limits.store import LimitStore
+from passerelle.remembering import Ground as Standing
+from passerelle.remembering import Remembering
 from passerelle.routing.load import load
 from passerelle.serving import make_server
+from passerelle.stores.redis import Redis
+from passerelle.telemetry.metrics import Metrics
 from tests.books import Ledger, pricing
 
 KEY = "test-key-of-tenant-acme-0123456789"
@@ -79,6 +88,7 @@ class Served:
     models: Path
     scout: Scout
     watch: Watch  # what its calls share
+    remembering: Remembering  # its cache
     records: list[Record] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
     key: str = KEY
@@ -135,13 +145,14 @@ def gateway_of(
     models: Path = Path("unused"),
     watch: Watch | None = None,
     store: LimitStore | None = None,
+    recall: Recall | None = None,
 ) -> Gateway:
     """A gateway of one process, with everything that its calls share of its own, unless it is given."""
     watch = watch or Watch(
         accounts or Accounts(monotonic), Flight(), Breakers(monotonic, draw), Places(), Retries(monotonic)
     )
 
-    async def ask_it(caller: Caller, ask: Ask) -> Answer:
+    async def ask_it(caller: Caller, ask: Ask) -> Given:
         return await gateway.ask(caller, ask)
 
     gateway = Gateway(
@@ -152,11 +163,37 @@ def gateway_of(
         watch=watch,
         limiter=Limiter(store or MemoryStore()),
         guards=guards_of(ask_it, editions, models),
+        recall=recall,
     )
     return gateway
 
 
-def guards_of(ask: Callable[[Caller, Ask], Awaitable[Answer]], editions: Editions, models: Path) -> Guards:
+def remembering_of(
+    ask: Callable[[Caller, Ask], Awaitable[Given]],
+    editions: Editions,
+    metrics: Metrics,
+    *,
+    models: Path,
+    redis: Redis | None = None,
+    qdrant: tuple[str, str | None] | None = None,
+    now: Callable[[], float] = time.time,
+) -> Remembering:
+    """The cache as a process has it; it opens when a tenant wants it."""
+    standing = Standing(
+        pepper=b"p" * 32,
+        redis=redis,
+        qdrant=qdrant,
+        texts=Texts(models),
+        editions=editions,
+        metrics=metrics,
+        draw=random.Random(7).random,
+        processes=lambda: 1,
+        clock=now,
+    )
+    return Remembering(standing, ask)
+
+
+def guards_of(ask: Callable[[Caller, Ask], Awaitable[Given]], editions: Editions, models: Path) -> Guards:
     """Guardrails as a process has them; their embedder loads its model when a rule first asks for it."""
     return Guards(Texts(models), Moderation(ask, lambda: editions.catalog))
 
@@ -177,11 +214,18 @@ async def serving(
     watch: Watch | None = None,
     store: LimitStore | None = None,
     sinks: Sequence[Sink] = (),
+    desk: Desk | None = None,
+    redis: Redis | None = None,
+    qdrant: tuple[str, str | None] | None = None,
+    now: Callable[[], float] = time.time,
+    books: Books | None = None,
 ) -> AsyncIterator[Served]:
     """Serve a configuration on a free port until the block ends; the inference routes, or the `whole` surface.
 
     `wrap` puts something in front of the application; `patience` is how long streams are watched idly;
-    `watch` and `store` are what its calls share, where a test wants to hold them itself; `sinks` get records too.
+    `watch` and `store` are what its calls share, where a test wants to hold them itself; `sinks` get records too;
+    `desk` answers what is asked of the cache, in place of the cache itself, which keeps by the clock `now` and shares by
+    `redis` and `qdrant` (address and key); `books` are where tries are written down, in place of the ledger in memory.
     """
     environment = environment or {}
     keys = keys or FixedKeys(callers or {KEY.encode(): Caller("key_test", "acme", Role.MEMBER)})
@@ -190,50 +234,82 @@ async def serving(
     editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec), pricing)
     ledger = Ledger(ZoneInfo(catalog.time_zone))
     records: list[Record] = []
-    gateway = gateway_of(
-        editions,
-        books=ledger.books,
-        sinks=[records.append, *sinks],
-        draw=random.Random(7).random,
-        models=models,
-        watch=watch,
-        store=store,
+    metrics = Metrics()
+    shared = {
+        "books": books or ledger.books,
+        "sinks": [records.append, *sinks],
+        "watch": watch,
+        "store": store,
+    }
+    gateway, remembering = _with_cache(
+        editions, metrics=metrics, models=models, redis=redis, qdrant=qdrant, now=now, **shared
     )
-    services = _services(
-        gateway, editions, keys=keys, limits=limits or Limits(), vigil=Vigil(keys.alive, patience=patience)
-    )
+    services = _services(gateway, editions, keys=keys, limits=limits, patience=patience)
+    desk = desk or _desk(remembering, editions, metrics)
+    services = replace(services, cache=desk, metrics=metrics.exposition)
     app = build_app(services) if whole else Front(_nothing_else, hot_routes(services))
     try:
+        await remembering.expect(catalog)
         async with _listening(wrap(app), services.vigil, edge) as port:
+            url, scout = f"http://127.0.0.1:{port}", services.scout
             yield Served(
-                f"http://127.0.0.1:{port}",
-                port,
-                editions,
-                environment,
-                models,
-                services.scout,
-                gateway.watch,
-                records,
-                ledger,
+                url, port, editions, environment, models, scout, gateway.watch, remembering, records, ledger
             )
     finally:
-        await gateway.aclose()
-        await editions.aclose()
+        for part in (remembering, gateway, editions):
+            await part.aclose()
 
 
-def _services(gateway: Gateway, editions: Editions, *, keys: Keys, limits: Limits, vigil: Vigil) -> Services:
+def _with_cache(
+    editions: Editions,
+    *,
+    metrics: Metrics,
+    models: Path,
+    redis: Redis | None,
+    qdrant: tuple[str, str | None] | None,
+    now: Callable[[], float],
+    **shared: Any,
+) -> tuple[Gateway, Remembering]:
+    """A gateway, and the cache whose own questions go through it; `shared` is what `gateway_of` takes."""
+
+    async def ask_it(caller: Caller, ask: Ask) -> Given:
+        return await gateway.ask(caller, ask)
+
+    remembering = remembering_of(
+        ask_it, editions, metrics, models=models, redis=redis, qdrant=qdrant, now=now
+    )
+    gateway = gateway_of(
+        editions,
+        draw=random.Random(7).random,
+        models=models,
+        recall=Recall(remembering.cache),
+        **shared,
+    )
+    return gateway, remembering
+
+
+def _desk(remembering: Remembering, editions: Editions, metrics: Metrics) -> Caretaker:
+    """Who answers what people ask of the cache."""
+    return Caretaker(
+        lambda: remembering.opened, remembering.to_erase, editions, metrics.cache, since=time.time()
+    )
+
+
+def _services(
+    gateway: Gateway, editions: Editions, *, keys: Keys, limits: Limits | None, patience: Patience | None
+) -> Services:
     return Services(
         gateway=gateway,
         editions=editions,
         keys=keys,
         key_ring=None,  # type: ignore[arg-type]  # the key routes have tests of their own
         key_store=None,  # type: ignore[arg-type]
-        limits=limits,
+        limits=limits or Limits(),
         reload=_no_reload,
         scout=Scout(editions, every=3600),
         metrics=lambda: b"",
         money=None,  # type: ignore[arg-type]  # its routes have tests of their own, on PostgreSQL
-        vigil=vigil,
+        vigil=Vigil(keys.alive, patience=patience),
         watch=gateway.watch,
         around=None,
         ready=lambda: True,

@@ -22,6 +22,7 @@ from passerelle.domain.ledger import Exchange
 from passerelle.domain.prices import Listed
 from passerelle.gateway.books import Books
 from passerelle.gateway.edition import Editions
+from passerelle.gateway.gathered import Gathered
 from passerelle.gateway.hours import Hours
 from passerelle.gateway.pricing import Pricing
 from passerelle.http.services import Money
@@ -68,6 +69,7 @@ class Accounting:
     spool: Spool
     drain: Drain
     budgets: Budgets
+    gathered: Gathered
     books: Books
     metrics: Metrics
     exchanger: Exchanger
@@ -177,6 +179,7 @@ class Running:
 
     async def pending(self, until: datetime | None) -> str | None:
         """Write down what has ended; what is left of it, and of the hours before a moment, as a sentence."""
+        self.accounting.gathered.flush(everything=True)
         try:
             await self.accounting.drain.drain_once()
             due = await self.allocation.due(until + GRACE) if until else {}
@@ -264,6 +267,7 @@ async def open_accounting(
     """
     spools = folder.path / "spool"
     spool = await asyncio.to_thread(Spool, spools, sync_seconds=sync_seconds)
+    gathered = Gathered(spool)
     exchanger = await asyncio.to_thread(load_rates, folder.path)
     accounting: Accounting | None = None
 
@@ -276,6 +280,7 @@ async def open_accounting(
     drain = Drain(database, spools, own=spool, rate=lost)
 
     async def close() -> None:
+        gathered.close()
         await asyncio.to_thread(spool.close)
         try:
             await drain.drain_once()
@@ -283,23 +288,16 @@ async def open_accounting(
             _log.warning("spool_left", reason=str(error)[:200], cure="The next start drains it.")
 
     stack.push_async_callback(close)
-    zone = ZoneInfo(catalog.time_zone)
     if holds is not None:
         stack.push_async_callback(holds.aclose)
-    budgets = Budgets(zone, store=holds)
+    budgets = Budgets(ZoneInfo(catalog.time_zone), store=holds)
     accounting = Accounting(
-        folder=folder,
-        database=database,
-        spool=spool,
-        drain=drain,
-        budgets=budgets,
-        books=Books(spool, budgets),
-        metrics=metrics,
-        exchanger=exchanger,
-    )
+        folder=folder, database=database, spool=spool, drain=drain, budgets=budgets, gathered=gathered,
+        books=Books(gathered, budgets), metrics=metrics, exchanger=exchanger,
+    )  # fmt: skip
     await _catch_up(accounting, catalog, key_names)
-    await in_background(stack, drain.run())
-    await in_background(stack, accounting.sweep())
+    for work in (drain.run(), gathered.run(), accounting.sweep()):
+        await in_background(stack, work)
     if holds is not None:
         await in_background(stack, accounting.keep_budgets(catalog.currency))
     return accounting

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,12 +20,14 @@ from passerelle.configured import keep_live, load_catalog, reload_now
 from passerelle.domain.ask import Ask
 from passerelle.domain.caller import Caller
 from passerelle.domain.catalog import Catalog
-from passerelle.gateway.answer import Answer
+from passerelle.gateway.caretaker import Caretaker
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.gateway.meter import meter, tell
 from passerelle.gateway.moderation import Moderation
 from passerelle.gateway.pulse import Pulse
+from passerelle.gateway.recall import Recall
+from passerelle.gateway.recalled import Given
 from passerelle.gateway.scout import Scout
 from passerelle.guardrails.guard import Guards
 from passerelle.http.credentials import Keys
@@ -37,6 +40,8 @@ from passerelle.idempotency.flights import Flights
 from passerelle.idempotency.seal import Sealer
 from passerelle.idempotency.store import AnswerStore
 from passerelle.limits.places import alone
+from passerelle.remembering import Ground as Standing
+from passerelle.remembering import Remembering
 from passerelle.routing.live import Live
 from passerelle.settings import Settings
 from passerelle.stores.database import Database
@@ -129,12 +134,14 @@ async def open_parts(settings: Settings, *, shares_folder: bool = False) -> Asyn
         editions = Editions(ground.catalog, lambda spec: registry[spec.kind].open(spec), accounting.pricing)
         stack.push_async_callback(editions.aclose)
         books = await run_accounting(stack, accounting, editions)
-        gateway = _gateway(ground, stack, editions, accounting, admission, draw=draw)
+        gateway, remembering = await _gateway(
+            ground, stack, editions, accounting, admission, sharing, draw=draw
+        )
         scout = Scout(editions, every=settings.survey_seconds)
         await books.learn_prices(scout.look)
         live = keep_live(settings, ground.catalog, editions, metrics)
         callers = _callers(ground, stack, editions)
-        live.on_swap += [lambda _: scout.changed(), admission.keep, callers.expect]
+        live.on_swap += [lambda _: scout.changed(), admission.keep, callers.expect, remembering.expect_soon]
         vigil = Vigil(callers.alive, told=lambda deed: metrics.load.cut.labels(deed.value).inc())
         limits = Limits(body=settings.max_body)
         state = {"ready": True}
@@ -154,6 +161,7 @@ async def open_parts(settings: Settings, *, shares_folder: bool = False) -> Asyn
             around=await _once(ground, stack, editions, callers=callers, limits=limits),
             ready=lambda: state["ready"],
             degraded=lambda: _degraded(ring, live, accounting, callers, sharing),
+            cache=_desk(remembering, editions, metrics),
         )
         await in_background(stack, ring.run(settings.key_refresh_seconds))
         await in_background(stack, live.watch(_WATCH_SECONDS))
@@ -162,22 +170,40 @@ async def open_parts(settings: Settings, *, shares_folder: bool = False) -> Asyn
         yield Parts(services, ground.folder, live, metrics, state)
 
 
-def _gateway(
+async def _gateway(
     ground: _Ground,
     stack: AsyncExitStack,
     editions: Editions,
     accounting: Accounting,
     admission: Admission,
+    sharing: Sharing | None,
     *,
     draw: Callable[[], float],
-) -> Gateway:
-    """The gateway, with guardrails whose own questions go through it."""
+) -> tuple[Gateway, Remembering]:
+    """The gateway, with guardrails and a cache whose own questions go through it."""
 
-    async def ask_it(caller: Caller, ask: Ask) -> Answer:
+    async def ask_it(caller: Caller, ask: Ask) -> Given:
         return await gateway.ask(caller, ask)
 
     texts = Texts(ground.folder.models)
     stack.push_async_callback(texts.aclose)
+    settings = ground.settings
+    key = settings.qdrant_api_key
+    remembering = Remembering(
+        Standing(
+            pepper=ground.pepper,
+            redis=sharing.redis if sharing is not None else None,
+            qdrant=(settings.qdrant_url, key.get_secret_value() if key else None)
+            if settings.qdrant_url
+            else None,
+            texts=texts,
+            editions=editions,
+            metrics=ground.metrics,
+            draw=draw,
+            processes=sharing.replicas if sharing is not None else alone,
+        ),
+        ask_it,
+    )
     gateway = Gateway(
         editions,
         books=accounting.books,
@@ -186,9 +212,19 @@ def _gateway(
         watch=admission.watch,
         limiter=admission.limiter,
         guards=Guards(texts, Moderation(ask_it, lambda: editions.catalog)),
+        recall=Recall(remembering.cache),
     )
     stack.push_async_callback(gateway.aclose)
-    return gateway
+    stack.push_async_callback(remembering.aclose)
+    await remembering.expect(ground.catalog)
+    return gateway, remembering
+
+
+def _desk(remembering: Remembering, editions: Editions, metrics: Metrics) -> Caretaker:
+    """Who answers what people ask of the cache."""
+    return Caretaker(
+        lambda: remembering.opened, remembering.to_erase, editions, metrics.cache, since=time.time()
+    )
 
 
 async def _exposition(ground: _Ground, stack: AsyncExitStack) -> Callable[[], bytes]:

@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("REDIS_URL", "PASSERELLE_REDIS_URL")
     )
+    qdrant_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("QDRANT_URL", "PASSERELLE_QDRANT_URL")
+    )
+    qdrant_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("QDRANT_API_KEY", "PASSERELLE_QDRANT_API_KEY")
+    )
     pepper: SecretStr | None = Field(
         default=None,
         description="64 hexadecimal digits that keys are hashed with, the same on every machine.",

@@ -28,6 +28,7 @@ class Sharing:
     limits: GuardedStore
     holds: SharedHolds
     replicas: Callable[[], int]  # gateway processes, this one included
+    redis: Redis
 
     @property
     def degraded(self) -> bool:
@@ -66,4 +67,4 @@ async def open_sharing(
         told(gone)
 
     limits = GuardedStore(SharedStore(redis), MemoryStore(), replicas=roll.replicas, told=away)
-    return Sharing(limits, holds, roll.replicas)
+    return Sharing(limits, holds, roll.replicas, redis)

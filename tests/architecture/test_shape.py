@@ -18,6 +18,7 @@ _HTTP_CLIENTS = {"aiohttp", "httpx", "httpx2", "requests", "urllib3"}
 # Libraries that cost a second or a hundred megabytes are imported by the function that needs them.
 _HEAVY = {
     "numpy",
+    "qdrant_client",
     "onnx",
     "onnxruntime",
     "tokenizers",
@@ -33,7 +34,14 @@ _HEAVY = {
     "joserfc",
     "jsonschema_rs",
 }
-_LATER = {"passerelle.sharing", "passerelle.tenancy.tokens"}  # ours, which stand on such libraries
+_LATER = {
+    "passerelle.cache.brute",
+    "passerelle.cache.opening",
+    "passerelle.retrieval.langchain_store",
+    "passerelle.retrieval.server",
+    "passerelle.sharing",
+    "passerelle.tenancy.tokens",
+}  # ours, which stand on such libraries
 
 
 def _id(path: Path) -> str:

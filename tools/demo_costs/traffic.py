@@ -84,6 +84,10 @@ class Timed:
         """See `Journal`."""
         self._journal.end(replace(ended, first_ms=self.first_ms))
 
+    def both(self, began: Began, ended: Ended) -> None:
+        """See `Journal`."""
+        self._journal.both(began, replace(ended, first_ms=self.first_ms))
+
 
 class Traffic:
     """The requests of a stretch of time."""
@@ -197,6 +201,8 @@ class Traffic:
             most=sizes(ask),
         )
         said = (usage,) if usage else ()
+        if outcome != "hit":
+            trial.begin()
         if fails:
             self._clock.milliseconds = ended
             fault = Fault.BROKEN if outcome == "broken" else Fault.OVERLOADED

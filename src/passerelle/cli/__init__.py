@@ -7,6 +7,7 @@ import sys
 import click
 
 from passerelle import __version__
+from passerelle.cli.cache import cache
 from passerelle.cli.configuration import check, explain_verb, schema
 from passerelle.cli.costs import costs
 from passerelle.cli.diff import diff_verb
@@ -29,6 +30,7 @@ def passerelle() -> None:
 
 for _verb in (
     serve_verb,
+    cache,
     check,
     costs,
     diff_verb,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from passerelle.domain.cache import NO_WISHES, Wishes
+
 IMAGE_BYTES = 4_000  # what an image counts for in a size: some thousand tokens, whatever its file weighs
 
 
@@ -79,6 +81,7 @@ class Ask:
     returns: int = 0  # how often the caller has sent it before, where it says so
     size: int = 0  # bytes of what is asked; an image counts as `IMAGE_BYTES`
     use: str = ""  # what it is for, where Passerelle itself asks
+    wishes: Wishes = NO_WISHES  # of the cache
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# How the ids begin of callers that are Passerelle itself, at work for a tenant: no key or token has such an id.
+INTERNAL = "internal:"
+
 
 class Role(StrEnum):
     """What a key may do. `admin` belongs to the operator, the other two to one tenant."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from passerelle.domain.ask import Capability, Task
 from passerelle.domain.billing import Budget, Power, Sharing, Tax, Terms, Webhook
+from passerelle.domain.cache import Caching
 from passerelle.domain.guardrails import Guardrail
 from passerelle.domain.identity import Issuer
 from passerelle.domain.limits import Concurrency, Limits
@@ -169,6 +170,7 @@ class Tenant:
     limits: Limits = field(default_factory=Limits)
     guardrails: tuple[Guardrail, ...] = ()  # asked in this order
     issuers: tuple[Issuer, ...] = ()  # whose tokens are taken for this tenant
+    cache: Caching | None = None  # None: nothing is kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ PasserelleError
 │   ├── OverLimit            429: a limit of its rate or number is used up for now
 │   ├── Conflict             409: another request stands against it
 │   ├── Blocked              400: a guardrail of the tenant refuses what is asked or answered
+│   ├── NotKept              504: the caller wants nothing but a kept answer, and there is none
 │   └── ClientGone           499: nobody is there to read the answer (never sent, only recorded)
 ├── Unavailable              503: try again later
 │   └── KeysUnavailable      503: a key that is not known here could not be looked up
@@ -125,6 +126,12 @@ class Blocked(Refused):
         super().__init__(message)
         self.rule = rule
         self.verdicts = tuple(verdicts)
+
+
+class NotKept(Refused):
+    """The caller wants nothing but an answer from the cache, and there is none (RFC 9111, 5.2.1.7)."""
+
+    code = "not_cached"
 
 
 class OverLimit(Refused):

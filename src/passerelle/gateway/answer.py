@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 
 from passerelle.backends.base import Stream
+from passerelle.cache.keeping import Origin
+from passerelle.cache.visit import Visit
 from passerelle.domain.ask import Ask
 from passerelle.domain.errors import Blocked, Fault, UpstreamFailed
 from passerelle.domain.ledger import Certainty
@@ -18,6 +20,12 @@ from passerelle.gateway.record import Attempt, Outcome
 from passerelle.gateway.relay import Relay
 from passerelle.gateway.trial import answer_bytes, said_of
 from passerelle.guardrails.watch import Watch as OutputWatch
+
+LARGEST = (
+    2 * 1024 * 1024
+)  # bytes of a stream that are held for the cache, some 9,000 tokens in as many events
+
+_NOT_KEPT = (Outcome.BROKEN, Outcome.BLOCKED)
 
 Keep = Callable[[Coroutine[None, None, None]], None]  # runs to its end what a closed answer still has to do
 
@@ -39,8 +47,12 @@ class Answer:
         keep: Keep,
         pace: int | None = None,
         watch: OutputWatch | None = None,
+        visit: Visit | None = None,
     ) -> None:
-        """`pace` is the most tokens a second of a stream; `watch` looks at what is relayed, and may hold it back."""
+        """`pace` is the most tokens a second of a stream; `watch` looks at what is relayed, and may hold it back.
+
+        `visit` is told what was answered, so that the cache can keep it.
+        """
         self._ask = ask
         self._started = started
         self._bill = bill
@@ -55,11 +67,19 @@ class Answer:
         self.overhead = (
             monotonic() - ask.arrived - sum([each.seconds + each.waited for each in bill.attempts])
         )
-        self.facts = _facts(started, bill.attempts)
+        self.facts = _facts(started, bill.attempts, visit)
         self.standings = bill.standings
         self._after = started.spec.limits.after_hangup
         self._watch = watch
         self._watched = False  # is what was held back given out?
+        self._visit = visit
+        # What was given out, where the cache may keep it.
+        self._given: list[bytes] | None = None
+        self._room = LARGEST
+        if visit is not None and started.target.degraded:
+            self.unkept()  # what a makeshift says is not worth keeping
+        elif visit is not None and visit.keeps and self.streams:
+            self._given = []
 
     @property
     def body(self) -> bytes:
@@ -73,9 +93,14 @@ class Answer:
 
     async def read(self) -> bytes:
         """The next block of events for the caller; b"" once the engine has finished. Raises UpstreamFailed."""
-        if self._watch is None and self._pace is None:
+        if self._watch is None and self._pace is None and self._given is None:
             return await self._relayed()
         block = await (self._relayed() if self._watch is None else self._released(self._watch))
+        if self._given is not None:
+            self._given.append(block)
+            self._room -= len(block)
+            if self._room < 0:
+                self.unkept()
         if self._pace is not None and block:
             await self._pace.sent(block.count(b"\n\n"))
         return block
@@ -87,6 +112,23 @@ class Answer:
                 await self._watch.whole(self.body)
             finally:
                 self._bill.verdicts += self._watch.verdicts
+        if not self.streams:
+            self._tell([self.body])
+
+    def unkept(self) -> None:
+        """It will not be kept, however it ends: nobody else need wait for that."""
+        self._given = None
+        visit, self._visit = self._visit, None
+        if visit is not None:
+            visit.close(alone=True)
+
+    def _tell(self, blocks: list[bytes], used: Sequence[object] = ()) -> None:
+        """Tell the cache what was answered."""
+        target, reply = self._started.target, self._started.reply
+        if self._visit is not None:
+            country = self._started.spec.place_of(target).country
+            origin = Origin(target.backend, target.model, reply.provider, country)
+            self._visit.answered(origin, blocks, used=used)
 
     async def _released(self, watch: OutputWatch) -> bytes:
         """What guardrails let go out. Raises Blocked."""
@@ -137,6 +179,9 @@ class Answer:
         self._started.engaged.leave()
         relay = self._started.relay
         usage = relay.closing() if relay else b""
+        given, self._given = self._given, None
+        if given is not None and relay is not None:
+            self._tell(given, relay.said)
         figures = b": passerelle overhead-ms=%.2f attempts=%d cost=%b\n\n" % (
             self.overhead * 1000,
             len(self._bill.attempts),
@@ -166,6 +211,8 @@ class Answer:
 
     def settle(self, outcome: Outcome, code: str | None = None) -> None:
         """Settle the bill with what is known now; the first call counts."""
+        if outcome in _NOT_KEPT:
+            self.unkept()
         relay = self._started.relay
         if relay is not None:
             self._bill.usage = relay.usage
@@ -188,6 +235,8 @@ class Answer:
         if self._closed:
             return
         self._closed = True
+        if self._visit is not None:
+            self._visit.close()  # whoever waits for it need not wait for what is only listened to
         relay, stream = self._started.relay, self._started.reply.stream
         waits = self._after and not self._bill.settled
         if waits and relay is not None and stream is not None and not relay.done:
@@ -219,27 +268,29 @@ class Answer:
                 self._leave()
 
 
-def _facts(started: Started, attempts: Sequence[Attempt]) -> list[tuple[bytes, bytes]]:
-    """The headers that say who answered."""
+def _facts(started: Started, attempts: Sequence[Attempt], visit: Visit | None) -> list[tuple[bytes, bytes]]:
+    """The headers that say who answered, and why the cache did not."""
     target, spec = started.target, started.spec
     facts = [
-        (b"x-passerelle-backend", _header(target.backend)),
-        (b"x-passerelle-provider", _header(started.reply.provider)),
-        (b"x-passerelle-model", _header(target.model)),
-        (b"x-passerelle-cache", b"bypass"),
+        (b"x-passerelle-backend", header(target.backend)),
+        (b"x-passerelle-provider", header(started.reply.provider)),
+        (b"x-passerelle-model", header(target.model)),
+        (b"x-passerelle-cache", b"miss" if visit is not None and visit.looked else b"bypass"),
         (b"x-passerelle-attempts", b"%d" % len(attempts)),
-        (b"x-passerelle-country", _header(spec.place_of(target).country or "unknown")),
+        (b"x-passerelle-country", header(spec.place_of(target).country or "unknown")),
     ]
     if waited := sum([each.waited for each in attempts]):
         facts.append((b"x-passerelle-queue-ms", b"%.1f" % (waited * 1000)))
     if target.degraded:
         facts.append((b"x-passerelle-degraded", b"true"))
+    if visit is not None and visit.reason is not None:
+        facts.append((b"x-passerelle-cache-reason", visit.reason.value.encode("ascii")))
     if started.reply.ignored:
-        facts.append((b"x-passerelle-ignored", _header(", ".join(started.reply.ignored))))
+        facts.append((b"x-passerelle-ignored", header(", ".join(started.reply.ignored))))
     return facts
 
 
-def _header(text: str) -> bytes:
+def header(text: str) -> bytes:
     """Text as a header value: what is not printable ASCII becomes a question mark."""
     if not (text.isascii() and text.isprintable()):
         text = "".join(char if " " <= char <= "~" else "?" for char in text)

@@ -161,7 +161,12 @@ class Bill:
 
     def begin(self, target: Target) -> None:
         """A try begins. Raises Unavailable where that cannot be written down."""
-        self._trial = Trial(
+        trial = self._made(target)
+        trial.begin()
+        self._trial = trial
+
+    def _made(self, target: Target) -> Trial:
+        return Trial(
             self._books,
             self._edition,
             self._ask,
@@ -177,11 +182,12 @@ class Bill:
 
         Raises Unavailable where that cannot be written down.
         """
-        self.begin(target)
-        trial, self._trial = self._trial, None
-        if trial is not None:
-            trial.hit(said, at=self._moment())
+        self._made(target).hit(said, at=self._moment())
         self.settle(Outcome.CACHED)
+
+    def free(self) -> bytes:
+        """Nothing, as the cost's header says it: an amount and the currency of the tenant's bills."""
+        return f"0 {self._edition.catalog.currency}".encode("ascii")
 
     def failed(self, failure: UpstreamFailed) -> None:
         """The try gave nothing."""

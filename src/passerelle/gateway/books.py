@@ -36,6 +36,10 @@ class Journal(Protocol):
         """Write how it ended. Raises Unavailable on a full disk, and keeps what was to be written."""
         ...
 
+    def both(self, began: Began, ended: Ended) -> None:
+        """Write a try that is over as it begins. Raises Unavailable where it may not; then nothing is written."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Books:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 
+from passerelle.cache.visit import Visit
 from passerelle.domain.ask import Ask
 from passerelle.domain.caller import Caller
 from passerelle.domain.catalog import Catalog, Model, Target, Tenant
@@ -15,6 +16,8 @@ from passerelle.gateway.answer import Answer
 from passerelle.gateway.bill import Bill
 from passerelle.gateway.books import Books
 from passerelle.gateway.edition import Edition, Editions
+from passerelle.gateway.recall import Recall, refuse_unkept
+from passerelle.gateway.recalled import Given, Recalled
 from passerelle.gateway.record import Outcome, Sink
 from passerelle.gateway.tries import Tries
 from passerelle.gateway.watch import Engagement, Watch
@@ -36,7 +39,9 @@ class Gateway:
         watch: Watch,
         limiter: Limiter,
         guards: Guards,
+        recall: Recall | None = None,
     ) -> None:
+        """`recall`: answers are kept, for tenants that say so."""
         self._editions = editions
         self._books = books
         self._sinks = sinks
@@ -44,15 +49,17 @@ class Gateway:
         self.watch = watch
         self._limiter = limiter
         self._guards = guards
+        self._recall = recall
         self._finishing: set[asyncio.Task[None]] = set()
 
-    async def ask(self, caller: Caller, ask: Ask) -> Answer:
-        """An answer that has begun; its holder closes it.
+    async def ask(self, caller: Caller, ask: Ask) -> Given:
+        """An answer that has begun, or that the cache holds; its holder closes it.
 
         Raises Refused, Unavailable or UpstreamFailed; then the bill is settled already.
         """
         edition = self._editions.enter()
         bill: Bill | None = None
+        visit: Visit | None = None
         try:
             catalog = edition.catalog
             tenant = tenant_of(caller, catalog)
@@ -64,36 +71,23 @@ class Gateway:
                 await _look(guard, ask, bill)
             plan = edition.plan(tenant, model, ask.needs)
             refuse_empty(plan, tenant)
-            targets = await bill.hold(self._order(plan, tenant, ask))
-            await bill.reserve()
-            tries = Tries(
-                targets,
-                most=tenant.attempts,
-                draw=self._draw,
-                returns=ask.returns,
-                may_repeat=self.watch.retries.may_repeat,
+            if tenant.cache is not None and self._recall is not None:
+                visit = self._recall.visit(caller, tenant, ask, model=model.name)
+            if visit is not None:
+                recalled = await self._recalled(visit, plan, tenant, ask, edition=edition, bill=bill)
+                if recalled is not None:
+                    self._editions.leave(edition)
+                    return recalled
+            elif ask.wishes.only_kept:
+                raise refuse_unkept()
+            answer = await self._start(
+                plan, tenant, ask, edition=edition, bill=bill, guard=guard, visit=visit
             )
-            started = await attempts.start(
-                ask, tries, edition=edition, tenant=tenant, bill=bill, watch=self.watch
-            )
-            try:
-                answer = Answer(
-                    ask,
-                    started,
-                    bill=bill,
-                    leave=lambda: self._leave(edition, started.engaged),
-                    keep=self._keep,
-                    pace=tenant.limits.tokens_per_second,
-                    watch=guard.output(ask) if guard is not None else None,
-                )
-            except BaseException:
-                if started.reply.stream is not None:
-                    started.reply.stream.close()
-                bill.left(by_caller=False)
-                started.engaged.leave()
-                raise
         except BaseException as error:
             try:
+                if visit is not None:
+                    # Whoever waits for a call that was refused, or found no engine, waits for no other such one.
+                    visit.close(alone=isinstance(error, PasserelleError))
                 if bill is not None:
                     if isinstance(error, PasserelleError):
                         error.standings = error.standings or bill.standings
@@ -104,6 +98,60 @@ class Gateway:
         if not answer.streams:
             await _check(answer)
         return answer
+
+    async def _recalled(
+        self, visit: Visit, plan: Plan, tenant: Tenant, ask: Ask, *, edition: Edition, bill: Bill
+    ) -> Recalled | None:
+        """The answer, where the cache has it. Raises NotKept where nothing else is wanted."""
+        assert self._recall is not None  # it has made the visit  # noqa: S101
+        found = await self._recall.look(visit, plan, tenant, edition=edition, patience=ask.patience)
+        if found is not None:
+            return self._recall.answer(found, plan, tenant, ask, edition=edition, bill=bill)
+        if ask.wishes.only_kept:
+            raise refuse_unkept()
+        return None
+
+    async def _start(
+        self,
+        plan: Plan,
+        tenant: Tenant,
+        ask: Ask,
+        *,
+        edition: Edition,
+        bill: Bill,
+        guard: Guard | None,
+        visit: Visit | None,
+    ) -> Answer:
+        """What a target has begun to answer, once the money and the tokens for it are set aside."""
+        targets = await bill.hold(self._order(plan, tenant, ask))
+        await bill.reserve()
+        tries = Tries(
+            targets,
+            most=tenant.attempts,
+            draw=self._draw,
+            returns=ask.returns,
+            may_repeat=self.watch.retries.may_repeat,
+        )
+        started = await attempts.start(
+            ask, tries, edition=edition, tenant=tenant, bill=bill, watch=self.watch
+        )
+        try:
+            return Answer(
+                ask,
+                started,
+                bill=bill,
+                leave=lambda: self._leave(edition, started.engaged),
+                keep=self._keep,
+                pace=tenant.limits.tokens_per_second,
+                watch=guard.output(ask) if guard is not None else None,
+                visit=visit,
+            )
+        except BaseException:
+            if started.reply.stream is not None:
+                started.reply.stream.close()
+            bill.left(by_caller=False)
+            started.engaged.leave()
+            raise
 
     async def _admit(
         self, caller: Caller, tenant: Tenant, ask: Ask, *, edition: Edition, bill: Bill

@@ -27,7 +27,7 @@ def meter(metrics: Metrics) -> Sink:
 
     def count(record: Record) -> None:
         # Without a try the model is whatever a caller wrote, which must not become a label.
-        model = record.model if record.attempts else ""
+        model = record.model if record.attempts or record.outcome is Outcome.CACHED else ""
         requests(record.tenant, model, record.outcome.value).inc()
         seconds(model).observe(record.seconds)
         if record.charged:

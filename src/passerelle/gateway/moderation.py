@@ -19,7 +19,7 @@ from passerelle.domain.ask import Ask, Needs, Route, Task
 from passerelle.domain.caller import Caller, Role
 from passerelle.domain.catalog import Catalog
 from passerelle.domain.errors import Fault, UpstreamFailed
-from passerelle.gateway.answer import Answer
+from passerelle.gateway.recalled import Given
 from passerelle.gateway.record import Outcome
 
 USE = "moderation"
@@ -36,7 +36,7 @@ class Moderation:
     """Judges texts by models of the configuration in force."""
 
     def __init__(
-        self, ask: Callable[[Caller, Ask], Awaitable[Answer]], catalog: Callable[[], Catalog]
+        self, ask: Callable[[Caller, Ask], Awaitable[Given]], catalog: Callable[[], Catalog]
     ) -> None:
         self._ask = ask
         self._catalog = catalog

@@ -35,6 +35,18 @@ class Charged:
 
 
 @dataclass(frozen=True, slots=True)
+class Spared:
+    """What an answer comes to that is given again: nothing, and beside it what it would have come to."""
+
+    usage: object  # held, so that nothing else has its identity
+    quote: Quote
+    day: date
+    counted: Counted
+    figures: Mapping[str, object] | None
+    charged: Charged
+
+
+@dataclass(frozen=True, slots=True)
 class _Bound:
     """The most that one token of each side can cost, and the rest of a call, in pico-units."""
 
@@ -60,6 +72,7 @@ class Pricing:
         self._bounds: dict[_Key, _Bound | None] = {}
         self._resale: dict[tuple[str, str], Mapping[str, Priced] | None] = {}
         self._exchanges: dict[Rate, Exchange] = {}
+        self._spared: dict[_Key, Spared] = {}
 
     def forget(self) -> None:
         """Something new is known of a backend."""
@@ -104,6 +117,17 @@ class Pricing:
         )
         exchange = self._exchange(rate) if rate else None
         return Charged(lines, exchange, sum([line.billed for line in lines]))
+
+    def spared(self, key: _Key, usage: object, *, quote: Quote, day: date) -> Spared | None:
+        """What was worked out before for this very usage, at this price and on this day."""
+        known = self._spared.get((id(usage), *key))
+        return known if known is not None and known.quote is quote and known.day == day else None
+
+    def spare(self, key: _Key, spared: Spared) -> None:
+        """Remember it: what is asked often is answered often."""
+        if len(self._spared) >= _MOST_KEPT:
+            self._spared.clear()
+        self._spared[id(spared.usage), *key] = spared
 
     def most(self, target: Target, quote: Quote, *, prompt: int, completion: int) -> int | None:
         """The most that a try can cost, in pico-units of the quote's currency; None where nobody knows."""

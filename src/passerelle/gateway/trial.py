@@ -20,7 +20,7 @@ from passerelle.domain.errors import Fault, Unavailable, UpstreamFailed
 from passerelle.domain.ledger import Began, Certainty, Ended, Line, UsageSource
 from passerelle.gateway.books import Books
 from passerelle.gateway.edition import Edition
-from passerelle.gateway.pricing import Charged
+from passerelle.gateway.pricing import Charged, Spared
 from passerelle.gateway.record import Outcome
 from passerelle.gateway.relay import text_bytes
 from passerelle.ledger.quotes import Quote
@@ -60,7 +60,7 @@ class Trial:
         sequence: int,
         most: tuple[int, int],
     ) -> None:
-        """Write that it begins; `most` are the tokens that each side can have. Raises Unavailable where that cannot be written: then it may not begin."""
+        """`most` are the tokens that each side can have."""
         self.id = books.name()
         self._books = books
         self._edition = edition
@@ -79,7 +79,7 @@ class Trial:
         self._since = monotonic()  # seconds that somebody pays for are not those of a clock that is set
         self._quoted: str | None = None  # whose price it is
         quote = self._price = self._ask_price(None)
-        self._began = began = Began(
+        self._began = Began(
             attempt_id=self.id,
             request_id=ask.request_id,
             tenant=tenant.name,
@@ -97,7 +97,10 @@ class Trial:
             held=edition.pricing.most(target, quote, prompt=most[0], completion=most[1]),
             held_currency=quote.currency,
         )
-        books.journal.begin(began)
+
+    def begin(self) -> None:
+        """Write that it begins. Raises Unavailable where that cannot be written: then it may not begin."""
+        self._books.journal.begin(self._began)
 
     def answered(self, provider: str, upstream_id: str | None) -> None:
         """The engine has begun to answer."""
@@ -123,18 +126,26 @@ class Trial:
         return charged.total
 
     def hit(self, said: Sequence[object], *, at: int) -> None:
-        """The cache has answered with what this target once said: it costs nothing, and what it saved is beside it."""
-        charged = self.price(said, 0)
-        lines = tuple(
-            [
-                Line(
-                    line.meter, line.quantity, line.unit, line.currency, 0, Certainty.EXACT, saved=line.billed
-                )
-                for line in charged.lines
-            ]
-        )
-        free = Charged(lines, charged.exchange, 0)
-        self._end(Outcome.CACHED, free, payer=f"tenant:{self._tenant.name}", served=True, at=at)
+        """The cache has answered with what this target once said: it costs nothing, and what it saved is beside it.
+
+        It is over as it begins. Raises Unavailable where that cannot be written down.
+        """
+        usage = said[0] if len(said) == 1 else None
+        pricing, quote, day = self._edition.pricing, self._quote(), self._books.day()
+        # What an engine did not say is estimated from the size of what was asked.
+        key = (self._tenant.name, self._ask.model, self._ask.size)
+        spared = pricing.spared(key, usage, quote=quote, day=day)
+        if spared is None:
+            free = _free(self.price(said, 0))
+            assert self._counted is not None  # by `price`  # noqa: S101
+            spared = Spared(usage, quote, day, self._counted, self._raw, free)
+            if usage is not None:
+                pricing.spare(key, spared)
+        self._counted, self._raw = spared.counted, spared.figures
+        self._over = True
+        payer = f"tenant:{self._tenant.name}"
+        ended = self._ended(Outcome.CACHED, spared.charged, payer=payer, served=True, at=at)
+        self._books.journal.both(self._began, ended)
 
     def failed(self, failure: UpstreamFailed) -> None:
         """It gave nothing; what it may cost all the same is the operator's."""
@@ -194,10 +205,27 @@ class Trial:
         if self._over:
             return
         self._over = True
+        ended = self._ended(outcome, charged, payer=payer, served=served, fault=fault, at=at)
+        try:
+            self._books.journal.end(ended)
+        except Unavailable:
+            # Kept in memory and written as soon as the disk takes it; nothing begins before that.
+            _log.error("settlement_waits", attempt=self.id)
+
+    def _ended(
+        self,
+        outcome: Outcome,
+        charged: Charged,
+        *,
+        payer: str,
+        served: bool,
+        fault: Fault | None = None,
+        at: int | None = None,
+    ) -> Ended:
         quote = self._quote()
         ours = quote.capacity is not None or self._spec.kind == "builtin"
         known = self._known[0]
-        ended = Ended(
+        return Ended(
             attempt_id=self.id,
             at=max(self._began.at, int(self._books.now() * 1000) if at is None else at),
             outcome=outcome.value,
@@ -214,11 +242,15 @@ class Trial:
             first_ms=self._first,
             revision=known.facts.revision if known else None,
         )
-        try:
-            self._books.journal.end(ended)
-        except Unavailable:
-            # Kept in memory and written as soon as the disk takes it; nothing begins before that.
-            _log.error("settlement_waits", attempt=self.id)
+
+
+def _free(charged: Charged) -> Charged:
+    """Nothing, and what it would have come to as what was saved."""
+    lines = [
+        Line(line.meter, line.quantity, line.unit, line.currency, 0, Certainty.EXACT, saved=line.billed)
+        for line in charged.lines
+    ]
+    return Charged(tuple(lines), charged.exchange, 0)
 
 
 def sizes(ask: Ask) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from passerelle import __version__
 from passerelle.domain.ask import Route
 from passerelle.domain.errors import BadRequest, MethodNotAllowed, NotFound, PasserelleError, TooLarge
-from passerelle.http import admin, backends, contract, costs, docs, health, ledger, metrics, models
+from passerelle.http import admin, backends, cache, contract, costs, docs, health, ledger, metrics, models
 from passerelle.http.access import MEMBER, PUBLIC, check_every_route, every_route, policy_of
 from passerelle.http.front import App, Front
 from passerelle.http.inference import Inference
@@ -56,7 +56,7 @@ def build_app(services: Services) -> Front:
     for path, (route, description, reply) in _HOT.items():
         streams = route in (Route.CHAT, Route.COMPLETIONS)
         _add_hot(app, path, description=description, reply=reply, endpoint=hot[path], streams=streams)
-    rooms = (models, costs, health, metrics, admin, backends, ledger, docs)
+    rooms = (models, costs, cache, health, metrics, admin, backends, ledger, docs)
     for room in rooms:
         app.include_router(room.router)
     _shape_errors(app)

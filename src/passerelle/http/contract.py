@@ -6,7 +6,7 @@ Rankings have the shape that Cohere, Jina and vLLM share, classifications vLLM's
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,6 +43,32 @@ class StreamOptions(_Open):
     include_usage: bool = False
 
 
+class CacheWishes(BaseModel):
+    """What the caller wants of the cache, as LiteLLM has it; `Cache-Control` says the like. It goes to no engine."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ttl: float | None = Field(
+        default=None, gt=0, description="Seconds it may be kept; never longer than allowed."
+    )
+    s_maxage: float | None = Field(
+        default=None, ge=0, alias="s-maxage", description="Nothing older, in seconds."
+    )
+    no_cache: bool | None = Field(
+        default=None, alias="no-cache", description="Ask the model, and keep its answer."
+    )
+    no_store: bool | None = Field(default=None, alias="no-store", description="Neither look nor keep.")
+    use_cache: bool | None = Field(
+        default=None, alias="use-cache", description="`false`: neither look nor keep."
+    )
+    namespace: str | None = Field(
+        default=None, max_length=128, description="Answers under one are not given under another."
+    )
+    tags: list[Annotated[str, Field(min_length=1, max_length=64)]] | None = Field(
+        default=None, max_length=16, description="By which the answer can be deleted."
+    )
+
+
 class ChatRequest(_Open):
     """OpenAI's chat request; unknown fields are passed on."""
 
@@ -58,6 +84,7 @@ class ChatRequest(_Open):
     stop: str | list[str] | None = None
     tools: list[dict[str, Any]] | None = None
     response_format: dict[str, Any] | None = None
+    cache: CacheWishes | None = None
 
 
 class CompletionRequest(_Open):
@@ -69,6 +96,7 @@ class CompletionRequest(_Open):
     stream_options: StreamOptions | None = None
     n: int | None = Field(default=1, ge=1, le=128)
     max_tokens: int | None = Field(default=None, ge=1)
+    cache: CacheWishes | None = None
 
 
 class EmbeddingRequest(_Open):

@@ -198,7 +198,7 @@ def _usage(report: Report) -> UsageReport:
                 output_tokens=part.output_tokens,
             )
             for part in report.by["model"]
-            if part.requests
+            if part.requests or part.input_tokens or part.output_tokens
         ],
         days=[UsedDay(day=each.day, requests=each.requests) for each in report.days],
     )

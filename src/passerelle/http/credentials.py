@@ -52,6 +52,7 @@ class Head:
     length: int | None = None
     patience: float | None = None  # seconds the client waits for an answer, as OpenAI's SDKs say
     returns: int = 0  # how often the client has sent this request before, as OpenAI's SDKs say
+    cache_control: bytes | None = None  # as it came; several lines joined as RFC 9110 (5.3) says
 
 
 def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
@@ -77,6 +78,10 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
             head.content_encoding = value
         elif name == b"x-stainless-retry-count":
             head.returns = int(value) if _RETURNS.fullmatch(value) else 0
+        elif name == b"cache-control":
+            head.cache_control = (
+                value if head.cache_control is None else b"%b,%b" % (head.cache_control, value)
+            )
     if request_id is not None and _REQUEST_ID.fullmatch(request_id):
         head.request_id = request_id.decode("ascii")
     else:

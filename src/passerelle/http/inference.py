@@ -19,8 +19,8 @@ from passerelle.domain.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from passerelle.gateway.answer import Answer
 from passerelle.gateway.gateway import Gateway
+from passerelle.gateway.recalled import Given
 from passerelle.gateway.record import Outcome
 from passerelle.http.credentials import Head, Keys, authenticate, read_head
 from passerelle.http.hangup import Hangup
@@ -91,7 +91,12 @@ class Inference:
         caller = await authenticate(head, self._keys)
         raw = await read_body(head, receive, self._limits)
         ask = make_ask(
-            self._route, parse_object(raw), request_id=head.request_id, arrived=arrived, size=len(raw)
+            self._route,
+            parse_object(raw),
+            request_id=head.request_id,
+            arrived=arrived,
+            size=len(raw),
+            control=head.cache_control,
         )
         if head.patience or head.returns:
             ask = replace(ask, patience=head.patience, returns=head.returns)
@@ -114,7 +119,7 @@ class Inference:
                 answer.close()
 
 
-async def _stream(answer: Answer, reply: _Reply, hangup: Hangup, watch: Watch) -> None:
+async def _stream(answer: Given, reply: _Reply, hangup: Hangup, watch: Watch) -> None:
     await reply.open(answer)
     watch.begins()
     try:
@@ -140,7 +145,7 @@ async def _stream(answer: Answer, reply: _Reply, hangup: Hangup, watch: Watch) -
 
 
 async def _break_off(
-    answer: Answer,
+    answer: Given,
     reply: _Reply,
     error: PasserelleError,
     *,
@@ -170,14 +175,14 @@ class _Reply:
         self._id = (b"x-request-id", request_id.encode("ascii"))
         self._started = self._ended = False
 
-    async def whole(self, answer: Answer) -> None:
+    async def whole(self, answer: Given) -> None:
         """A whole answer."""
         overhead = (b"x-passerelle-overhead-ms", b"%.2f" % (answer.overhead * 1000))
         cost = (b"x-passerelle-cost", answer.cost())
         limits = ratelimit_headers(answer.standings) if answer.standings else ()
         await self._complete(200, answer.body, [_JSON, self._id, *answer.facts, *limits, overhead, cost])
 
-    async def open(self, answer: Answer) -> None:
+    async def open(self, answer: Given) -> None:
         """The head of a stream."""
         self._started = True
         limits = ratelimit_headers(answer.standings) if answer.standings else ()

@@ -13,8 +13,10 @@ import orjson
 from starlette.exceptions import HTTPException
 
 from passerelle.domain.ask import IMAGE_BYTES, Ask, Capability, Needs, Route, Task
+from passerelle.domain.cache import NO_WISHES
 from passerelle.domain.errors import BadRequest, ClientGone, TooLarge, UnsupportedMedia
 from passerelle.http.credentials import Head
+from passerelle.http.wishes import wishes_of
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -252,8 +254,19 @@ _INPUT: dict[Route, tuple[tuple[str, _Check, str], ...]] = {
 _NOT_STREAMED = {Route.EMBEDDINGS: "Embeddings", Route.RERANK: "Rankings", Route.CLASSIFY: "Classifications"}
 
 
-def make_ask(route: Route, body: dict[str, Any], *, request_id: str, arrived: float, size: int) -> Ask:
-    """The ask a body means on a route. Raises BadRequest naming the first field that is wrong."""
+def make_ask(
+    route: Route,
+    body: dict[str, Any],
+    *,
+    request_id: str,
+    arrived: float,
+    size: int,
+    control: bytes | None = None,
+) -> Ask:
+    """The ask a body means on a route, and the header `Cache-Control` beside it.
+
+    Raises BadRequest naming the first field that is wrong.
+    """
     model = body.get("model")
     if type(model) is not str or not model:
         raise BadRequest(
@@ -278,6 +291,12 @@ def make_ask(route: Route, body: dict[str, Any], *, request_id: str, arrived: fl
             "`stream_options` needs `stream` to be true.", code="invalid_value", param="stream_options"
         )
     needs = _needs(route, body, size)
+    wishes = NO_WISHES
+    if control is not None or "cache" in body:
+        wishes = wishes_of(control, body.get("cache"))
+        body = {
+            name: value for name, value in body.items() if name != "cache"
+        }  # which is no engine's to know
     return Ask(
         route=route,
         model=model,
@@ -288,6 +307,7 @@ def make_ask(route: Route, body: dict[str, Any], *, request_id: str, arrived: fl
         needs=needs,
         arrived=arrived,
         size=_text_size(body["messages"], size) if Capability.VISION in needs.capabilities else size,
+        wishes=wishes,
     )
 
 

@@ -16,6 +16,7 @@ from passerelle.domain.errors import (
     Forbidden,
     MethodNotAllowed,
     NotFound,
+    NotKept,
     OverLimit,
     PasserelleError,
     Refused,
@@ -45,6 +46,7 @@ _STATUS: dict[type[PasserelleError], tuple[int, str]] = {
     OverLimit: (429, "rate_limit_error"),
     Conflict: (409, "invalid_request_error"),
     Blocked: (400, "invalid_request_error"),
+    NotKept: (504, "invalid_request_error"),
     Unavailable: (503, "service_unavailable_error"),
 }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request
 
+from passerelle.cache.desk import Desk as CacheDesk
+from passerelle.cache.desk import Nothing
 from passerelle.domain.errors import Finding
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
@@ -64,6 +66,7 @@ class Services:
     around: Callable[[App], App] | None
     ready: Callable[[], bool]
     degraded: Callable[[], list[str]]
+    cache: CacheDesk = field(default_factory=Nothing)
 
 
 def services_of(request: Request) -> Services:

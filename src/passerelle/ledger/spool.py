@@ -94,6 +94,12 @@ class Spool:
             raise _full()
         self._write(encode(began))
 
+    def both(self, began: Began, ended: Ended) -> None:
+        """Write a try that is over as it begins, all of it in one write or nothing. Raises as `begin` does."""
+        if not self.room():
+            raise _full()
+        self._write(encode(began) + encode(ended))
+
     def end(self, ended: Ended) -> None:
         """Write how a try ended. Raises Unavailable (`ledger_full`) on a full disk; do not repeat it.
 
@@ -185,7 +191,7 @@ class Spool:
         return True
 
     def _append(self, line: bytes) -> None:
-        """One whole line, or none of it."""
+        """One whole line, or two that belong together, or none of it."""
         try:
             if self._size + len(line) > self._segment_bytes or not self._sound:
                 self._roll()

@@ -13,14 +13,21 @@ from passerelle.reports.document import Report, Slice
 
 COLUMNS = (
     "month", "tenant", "dimension", "value", "requests", "tokens", "quantity", "unit", "cost", "billed", "currency",
+    "saved", "cache_cost", "saved_net",
 )  # fmt: skip
+
+_NO_CACHE = ("", "", "")
 
 # What a spreadsheet takes for the beginning of a formula, also where it is written wide.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "|", "%")
 
 
 def to_csv(report: Report) -> str:
-    """The table, with a line of headings; the first row is the total, and each dimension adds up to it."""
+    """The table, with a line of headings; the first row is the total, and each dimension adds up to it.
+
+    What the cache saved, what of the bill is for its own calls, and what is left of the one after the other stand in
+    the first row alone.
+    """
     written = io.StringIO(newline="")
     writer = csv.writer(written, lineterminator="\r\n")
     writer.writerow(COLUMNS)
@@ -33,13 +40,16 @@ def to_csv(report: Report) -> str:
         cost=totals.cost,
         billed=totals.billed,
     )
-    writer.writerow(_row(report, "total", whole))
+    of_cache = [exact(amount) for amount in (totals.saved, totals.cache_cost, totals.saved_net)]
+    writer.writerow([*_row(report, "total", whole), *of_cache])
     for dimension, parts in report.by.items():
         for part in parts:
-            writer.writerow(_row(report, dimension, part))
+            writer.writerow([*_row(report, dimension, part), *_NO_CACHE])
     for day in report.days:
         named = Slice(day.day.isoformat(), requests=day.requests, billed=day.billed)
-        writer.writerow([*_row(report, "day", named)[:5], "", "", "", "", exact(day.billed), report.currency])
+        writer.writerow(
+            [*_row(report, "day", named)[:5], "", "", "", "", exact(day.billed), report.currency, *_NO_CACHE]
+        )
     return written.getvalue()
 
 

@@ -84,6 +84,8 @@ def _sums(report: Report) -> dict[str, Any]:
         },
         "retries_borne_by_operator": exact(totals.retries),
         "saved_by_cache": exact(totals.saved),
+        "cache_cost": exact(totals.cache_cost),
+        "saved_net": exact(totals.saved_net),
         "corrections": exact(report.corrections),
         "shares": {
             "estimated": plain(share(totals.estimated, totals.billed)),

@@ -51,7 +51,7 @@ def _document() -> dict[str, Any]:
             {"per_1000_requests": _or_null(_DECIMAL), "per_million_tokens": _or_null(_DECIMAL)}
         ),
         "retries_borne_by_operator": _DECIMAL,
-        "saved_by_cache": _DECIMAL,
+        **dict.fromkeys(("saved_by_cache", "cache_cost", "saved_net"), _DECIMAL),
         "corrections": _DECIMAL,
         "shares": _object({"estimated": _DECIMAL, "unpriced": _DECIMAL}),
         "forecast": _or_null(_forecast()),

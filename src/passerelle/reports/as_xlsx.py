@@ -32,7 +32,8 @@ _TEXTS: dict[str, dict[str, str]] = {
         "operator": "Operator", "month": "Month", "currency": "Currency", "closed": "Closed", "yes": "yes", "no": "no",
         "billed": "Billed", "cost": "Cost", "requests": "Requests", "tries": "Tries", "failed": "Failed tries",
         "input": "Input tokens", "output": "Output tokens", "retries": "Retries borne by the operator",
-        "saved": "Saved by the cache", "estimated": "Of it estimated", "unpriced": "Unpriced requests",
+        "saved": "Saved by the cache", "cache_cost": "Of it for the cache's own calls", "saved_net": "Saved, less that",
+        "estimated": "Of it estimated", "unpriced": "Unpriced requests",
         "corrections": "Of it corrections", "thousand": "Per 1,000 requests", "million": "Per million tokens",
         "dimension": "By", "name": "Name", "quantity": "Quantity", "unit": "Unit", "rounded": "Billed, rounded",
         "day": "Day", "backend": "Backend", "hours": "Hours", "used": "Used", "idle": "Idle", "borne": "Idle borne by",
@@ -47,6 +48,7 @@ _TEXTS: dict[str, dict[str, str]] = {
         "billed": "Facturé", "cost": "Coût", "requests": "Requêtes", "tries": "Tentatives",
         "failed": "Tentatives échouées", "input": "Jetons en entrée", "output": "Jetons en sortie",
         "retries": "Reprises à la charge de l'opérateur", "saved": "Économisé par le cache",
+        "cache_cost": "Dont appels du cache lui-même", "saved_net": "Économie nette du cache",
         "estimated": "Dont estimé", "unpriced": "Requêtes sans prix", "corrections": "Dont corrections",
         "thousand": "Pour 1 000 requêtes", "million": "Par million de jetons", "dimension": "Par", "name": "Nom",
         "quantity": "Quantité", "unit": "Unité", "rounded": "Facturé, arrondi", "day": "Jour", "backend": "Backend",
@@ -173,7 +175,7 @@ def _summary(report: Report, texts: dict[str, str]) -> list[list[_Cell]]:
     rows.append([texts["rounded"], billed_total(report), str(billed_total(report))])
     amounts = {
         "billed": totals.billed, "cost": totals.cost, "estimated": totals.estimated, "corrections": report.corrections,
-        "retries": totals.retries, "saved": totals.saved,
+        "cache_cost": totals.cache_cost, "retries": totals.retries, "saved": totals.saved, "saved_net": totals.saved_net,
     }  # fmt: skip
     rows += [[texts[name], decimal(amount), exact(amount)] for name, amount in amounts.items()]
     if report.tax:

@@ -17,6 +17,7 @@ from passerelle.reports.build_amounts import places
 from passerelle.reports.build_capacity import hours
 from passerelle.reports.build_slices import billed_of, cost_of, divided, paid, tokens_of
 from passerelle.reports.document import (
+    CACHE_USES,
     BreakEven,
     BudgetLine,
     Day,
@@ -104,10 +105,11 @@ def _check_currency(rows: Rows, currency: str) -> None:
 
 
 def _totals(rows: Rows, tenant: str | None) -> Totals:
-    served = [tries for tries in rows.tries if tries.served]
+    asked = [tries for tries in rows.tries if tries.asked]
+    served = [tries for tries in asked if tries.served]
     tokens = [tokens_of(group) for group in rows.groups]
     answered = sum(tries.tries for tries in served)
-    tries = sum(each.tries for each in rows.tries)
+    tries = sum(each.tries for each in asked)
     return Totals(
         requests=answered,
         tries=tries,
@@ -123,6 +125,7 @@ def _totals(rows: Rows, tenant: str | None) -> Totals:
         ),
         saved=sum(group.saved for group in rows.groups if paid(group)),
         cache_hits=sum(each.cached for each in served),
+        cache_cost=sum(billed_of(group) for group in rows.groups if group.use.startswith(CACHE_USES)),
     )
 
 

@@ -120,7 +120,7 @@ def _by(rows: Rows, way: Callable[[Group | Tries], str], tenant: str | None) -> 
         _add(sums[way(group)], group, tenant)
     for tries in rows.tries:
         if tries.served:
-            sums[way(tries)].requests += tries.tries
+            sums[way(tries)].requests += tries.asked
     return sums
 
 
@@ -134,7 +134,7 @@ def _by_meter(rows: Rows, tenant: str | None) -> dict[str, _Sum]:
         if group.payer == "tenant" or tenant is None:
             into.quantity += group.quantity
             into.unit = group.unit
-        if group.served:
+        if group.served and group.asked:
             into.requests += group.lines
     return sums
 
@@ -143,7 +143,7 @@ def _by_kind(rows: Rows, tenant: str | None) -> dict[str, _Sum]:
     sums: dict[str, _Sum] = defaultdict(_Sum)
     for group in rows.groups:
         _add(sums[group.kind], group, tenant)
-    sums[_SETTLE].requests = sum(tries.tries for tries in rows.tries if tries.served)
+    sums[_SETTLE].requests = sum(tries.asked for tries in rows.tries if tries.served)
     return sums
 
 

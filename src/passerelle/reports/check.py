@@ -26,6 +26,7 @@ from passerelle.stores.database import Database, Outage
 _LIMIT = 600_000  # milliseconds
 _AT_ONCE = 5_000  # rows
 
+_OURS = "internal:"  # before the ids of those who call for us
 _READ = {"input", "cached_input", "cache_write", "audio_input"}
 _WRITTEN = {"output", "reasoning", "audio_output"}
 
@@ -121,6 +122,8 @@ class _Again:
         values = self._values(row)
         if account.startswith("tenant:"):
             self._add(values, "billed", billed)
+            if (row["use"] or "").startswith("cache-"):
+                self._found["totals.cache_cost"] += billed
             self._found[f"days.{self._day(row['at'])}.billed"] += billed
             if row["certainty"] == "estimated":
                 self._found["totals.estimated"] += billed
@@ -150,7 +153,7 @@ class _Again:
         if not ours or self._mine is None:
             self._found[f"{meter}.quantity"] += row["quantity"]
         if row["served"]:
-            self._found[f"{meter}.requests"] += 1
+            self._found[f"{meter}.requests"] += not row["key_id"].startswith(_OURS)
             if row["unit"] == "tokens" and row["meter"] in _READ:
                 self._add(values, "input_tokens", row["quantity"])
             if row["unit"] == "tokens" and row["meter"] in _WRITTEN:
@@ -170,7 +173,9 @@ class _Again:
         self._try, self._unpriced, self._saves = None, False, False
 
     def take_try(self, row: _Row, *, unpriced: bool, cached: bool) -> None:
-        """One try, once."""
+        """One try, once; of what callers asked alone."""
+        if row["key_id"].startswith(_OURS):
+            return
         self._found["totals.tries"] += 1
         if not row["served"]:
             self._found["totals.failed_tries"] += 1

@@ -13,6 +13,9 @@ from decimal import Decimal
 
 SCHEMA = "passerelle.costs/1"
 
+# How the uses begin that the cache's own calls have: embeddings, judging, asking again to check.
+CACHE_USES = "cache-"
+
 # By what a report is divided, in this order; tags follow as `tag:<name>`.
 DIMENSIONS = ("model", "backend", "provider", "country", "meter", "use", "key", "kind")
 
@@ -22,7 +25,8 @@ class Slice:
     """A part of a month: everything that has one value of a dimension.
 
     `requests` counts requests that were answered (of a dimension's value, by the try that answered), and for `meter`
-    those that used any of it. Tokens are of the served tries.
+    those that used any of it. What Passerelle asks by itself is no request: it has tokens and amounts alone. Tokens are
+    of the served tries.
     """
 
     name: str
@@ -37,7 +41,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """All of the month."""
+    """All of the month. Requests and tries are of what callers asked; tokens and amounts are of everything."""
 
     requests: int = 0  # that were answered
     tries: int = 0
@@ -51,6 +55,12 @@ class Totals:
     retries: int = 0  # cost of tries that the operator bears
     saved: int = 0  # what answers from the cache would have been charged; in no amount
     cache_hits: int = 0
+    cache_cost: int = 0  # of `billed`: what the cache's own calls were charged
+
+    @property
+    def saved_net(self) -> int:
+        """What the cache saved, less what it was charged itself; below nought where it did not pay."""
+        return self.saved - self.cache_cost
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,8 @@ def _notice(page: Page, key: str) -> Notice:
     name, _, detail = key.partition(":")
     if f"warning.{name}" not in t:
         return Notice(t("warning.other"), t("warning.other.what", key=printable(key)), t("warning.other.do"))
+    if name == "unpriced" and not totals.unpriced_requests:
+        name = "unpriced.calls"
     values = {
         "detail": printable(detail),
         "unpriced": page.count("requests", totals.unpriced_requests),
@@ -118,7 +120,7 @@ def figures(page: Page) -> list[Figure]:
         Figure(t("figure.output"), f.number(totals.output_tokens), t("figure.output.note")),
         Figure(t("figure.per_thousand"), f.money(per_thousand_requests(report), 4)),
         Figure(t("figure.per_million"), f.money(per_million_tokens(report), 4), t("figure.per_million.note")),
-        Figure(t("figure.saved"), f.pico(totals.saved), page.count("figure.saved.note", totals.cache_hits)),
+        Figure(t("figure.saved"), f.pico(totals.saved), _of_cache(page)),
         Figure(
             t("figure.retries"),
             f.pico(totals.retries),
@@ -135,6 +137,16 @@ def figures(page: Page) -> list[Figure]:
             t("figure.unpriced.note", requests=page.count("requests", totals.unpriced_requests)),
         ),
     ]  # fmt: skip
+
+
+def _of_cache(page: Page) -> str:
+    """How many answers the cache gave, and what is left of what that saved when its own calls are paid."""
+    totals, f = page.report.totals, page.formats
+    note = page.count("figure.saved.note", totals.cache_hits)
+    if not totals.cache_cost:
+        return note
+    cost, net = f.pico(totals.cache_cost), f.pico(totals.saved_net)
+    return f"{note}{page.texts('figure.saved.cost', cost=cost, net=net)}"
 
 
 def progress(page: Page) -> Progress | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from passerelle.domain.caller import INTERNAL
+
 # Whose account it is. What an engine or a provider is owed is the other side of everything.
 _SIDE = r"""CASE
         WHEN e.account LIKE 'provider:%' OR e.account = 'operator:capacity' OR e.account LIKE '%\:contra' THEN 'payee'
@@ -12,6 +14,7 @@ _PAYER = (
 )
 _INPUT = "'input', 'cached_input', 'cache_write', 'audio_input'"
 _OUTPUT = "'output', 'reasoning', 'audio_output'"
+_ASKED = f"a.key_id NOT LIKE '{INTERNAL}%'"  # a caller's own request
 _MOST_VALUES = 200  # of one tag; the others are put together
 
 # By what entries are grouped: a row's columns and the SQL of each, all of them text or nothing.
@@ -79,7 +82,7 @@ FROM tries GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 SERVED_DAYS = f"""{_TRIES}
 SELECT greatest((ended_at AT TIME ZONE CAST(:zone AS text))::date, CAST(:first AS date)) AS day, count(*) AS requests
-FROM tries WHERE served GROUP BY 1
+FROM tries a WHERE served AND {_ASKED} GROUP BY 1
 """  # noqa: S608 - all of it is ours
 
 SPEEDS = f"""{_TRIES}
@@ -109,7 +112,7 @@ WITH per_try AS (
         sum(e.quantity) FILTER (WHERE {_SIDE} <> 'payee' AND {_SIDE} <> 'margin' AND e.meter IN ({_OUTPUT})) AS made
     FROM ledger_entries e WHERE e.period = :month AND e.kind = 'settle' {{mine:e}} GROUP BY 1
 ), valued AS (
-    SELECT tag.key AS name, tag.value, count(*) FILTER (WHERE a.served) AS requests,
+    SELECT tag.key AS name, tag.value, count(*) FILTER (WHERE a.served AND {_ASKED}) AS requests,
         sum(t.read) FILTER (WHERE a.served) AS input_tokens, sum(t.made) FILTER (WHERE a.served) AS output_tokens,
         sum(t.cost) FILTER (WHERE {{named}} = '' OR a.payer LIKE 'tenant:%') AS cost, sum(t.billed) AS billed
     FROM per_try t JOIN ledger_attempts a USING (attempt_id)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from passerelle.domain.caller import INTERNAL
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -45,6 +47,11 @@ class Group:
     saved: int
     rate_age: int | None  # days, at most, from the reference rate to what was exchanged at it
 
+    @property
+    def asked(self) -> bool:
+        """Are they of a caller's own request, not of what Passerelle asks beside those?"""
+        return not self.key.startswith(INTERNAL)
+
 
 @dataclass(frozen=True, slots=True)
 class Tries:
@@ -63,6 +70,11 @@ class Tries:
     unpriced: int
     cached: int
     unknown: int
+
+    @property
+    def asked(self) -> int:
+        """How many of them are for a caller's own request, not for what Passerelle asks beside those."""
+        return 0 if self.key.startswith(INTERNAL) else self.tries
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from passerelle.domain.ask import Needs
 from passerelle.domain.catalog import Catalog, Policy, Tenant
 from passerelle.routing.agreements import check_hours
 from passerelle.routing.bounds import check_issuers
+from passerelle.routing.caching import check_caching
 from passerelle.routing.file import FileFields
 from passerelle.routing.notes import Notes
 from passerelle.routing.plan import make_plan
@@ -35,6 +36,7 @@ def check(
     for tenant in catalog.tenants.values():
         _check_switch(catalog, tenant, notes, fields=fields)
         _check_ways(catalog, tenant, notes, fields=fields)
+        check_caching(catalog, tenant, notes)
 
 
 def _check_targets(catalog: Catalog, notes: Notes, kinds: Mapping[str, type[BackendOptions]]) -> None:

@@ -16,6 +16,7 @@ from passerelle.domain.catalog import BackendSpec, Catalog, Policy, Target, Tena
 from passerelle.policy.regions import REGIONS
 from passerelle.routing.agreements import agreements
 from passerelle.routing.bounds import bounded
+from passerelle.routing.caching import cached
 from passerelle.routing.explain import Explanation, Step, explain
 from passerelle.routing.reach import Reach, newly_reached, reached
 from passerelle.routing.reasons import LeftOut, Why
@@ -201,6 +202,7 @@ def _settings(view: _View | None) -> dict[str, Any]:
         "bill_to": tenant.bill_to,
         **agreements(tenant),
         **bounded(tenant),
+        **cached(tenant),
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from passerelle.domain.ask import Needs
 from passerelle.domain.catalog import Catalog, Party, Target, Tenant
 from passerelle.domain.errors import CannotRun, NotFound
+from passerelle.routing.caching import in_words
 from passerelle.routing.notes import nearest
 from passerelle.routing.plan import Knowledge, find_model, make_plan
 from passerelle.routing.reasons import LeftOut
@@ -40,6 +41,7 @@ class Explanation:
     version: str
     steps: tuple[Step, ...]
     left_out: tuple[LeftOut, ...]
+    cache: str | None = None  # which answers are kept, in words; None = none
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -48,6 +50,7 @@ class Explanation:
             "model": self.model,
             "policy": self.policy,
             "configuration": self.version,
+            "cache": self.cache,
             "targets": [
                 {
                     "order": order,
@@ -100,6 +103,7 @@ class Explanation:
         if not self.steps:
             lines.append("  no target: every request is refused")
         lines += [f"  -  {left.target.name}  {left.why.value}: {left.reason}" for left in self.left_out]
+        lines += [f"  cache: {self.cache}"] if self.cache else []
         return "\n".join(lines)
 
 
@@ -142,7 +146,8 @@ def explain(
             for index, way in enumerate(ways)
         ]
     policy = tenant.policy.name if tenant.policy else None
-    return Explanation(tenant.name, model.name, policy, catalog.version, tuple(steps), plan.left_out)
+    cache = in_words(tenant.cache, model)
+    return Explanation(tenant.name, model.name, policy, catalog.version, tuple(steps), plan.left_out, cache)
 
 
 def _tied(one: Target, other: Target, prefer: tuple[str, ...]) -> bool:

@@ -17,6 +17,7 @@ from passerelle.config.billing import (
     TimeZone,
     WebhookFields,
 )
+from passerelle.config.cache import CacheWords
 from passerelle.config.cost import CostWords, Currency, cost_field
 from passerelle.config.countries import check_country
 from passerelle.config.fields import BackendOptions, Country
@@ -235,6 +236,9 @@ class TenantFields(Strict):
     )
     oidc: list[IssuerFields] | None = Field(
         default=None, min_length=1, description="OpenID providers whose tokens are taken in place of keys."
+    )
+    cache: CacheWords | None = Field(
+        default=None, description="Which answers are kept and given again; none, if unsaid or `false`."
     )
 
 

@@ -19,6 +19,7 @@ from passerelle.domain.errors import Finding
 from passerelle.policy.regions import expand
 from passerelle.routing.agreements import agreed, webhooks
 from passerelle.routing.bounds import bounds
+from passerelle.routing.caching import caching
 from passerelle.routing.check import check
 from passerelle.routing.costs import cost_of_backend, cost_of_target
 from passerelle.routing.file import FileFields, ModelFields, TenantFields, file_model
@@ -268,6 +269,7 @@ def _tenant(
         bill_to=given.get("bill_to")[0],
         **agreed(given.get, models=models, currency=currency, notes=notes),
         **bounds(given.get, models=models, notes=notes),
+        **caching(given.get, models=models, notes=notes),
     )
 
 

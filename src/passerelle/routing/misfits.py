@@ -14,9 +14,7 @@ from passerelle.routing.file import (
     OperatorFields,
     PolicyFields,
     TargetFields,
-    TenantBackends,
     TenantFields,
-    TenantModels,
 )
 from passerelle.routing.notes import Notes, nearest
 from passerelle.routing.source import Path
@@ -87,12 +85,11 @@ def _known_fields(
             return list(inner.model_fields) if inner else []
         case ("policies", _):
             return list(PolicyFields.model_fields)
-        case ("tenants", _, "models") | ("defaults", "models"):
-            return list(TenantModels.model_fields)
-        case ("tenants", _, "backends") | ("defaults", "backends"):
-            return list(TenantBackends.model_fields)
-        case ("tenants", _) | ("defaults",):
-            return list(TenantFields.model_fields)
+        case ("tenants", _, *rest) | ("defaults", *rest):
+            inside: Any = TenantFields
+            for part in rest:
+                inside = _inner(inside, str(part))
+            return list(inside.model_fields) if inside else []
     return []
 
 

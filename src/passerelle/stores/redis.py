@@ -1,4 +1,4 @@
-"""Redis: a client with short time limits, and scripts that many callers send together.
+"""Redis: a client with short time limits, scripts that many callers send together, and what others publish.
 
 The library's own defaults wait a minute for a server that accepts and says nothing. Here one attempt ends within
 `TIMEOUT` for the connection and `TIMEOUT` for each reply, and nothing is tried again: whoever asks has a way to go on
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,9 @@ _ADDRESS = {"host", "port", "db", "path", "username", "password", "connection_cl
 Outage = (RedisError, OSError, TimeoutError)
 # Those of them that have cost time.
 Silence = (TimeoutError, RedisTimeout)
-_Refusal = (AuthenticationError, NoPermissionError)
+# Those of them that a server has said: it is there, and does not do it.
+Refusal = ResponseError
+_Forbidden = (AuthenticationError, NoPermissionError)
 
 
 class Garbled(RedisError):
@@ -52,7 +55,7 @@ class Call:
     """One run of a script."""
 
     keys: Sequence[str]
-    arguments: Sequence[str]
+    arguments: Sequence[str | bytes]
 
 
 class Script:
@@ -75,7 +78,7 @@ class Redis:
         try:
             await self.client.ping()
         except Outage as error:
-            if isinstance(error, _Refusal) or isinstance(error.__cause__, _Refusal):
+            if isinstance(error, _Forbidden) or isinstance(error.__cause__, _Forbidden):
                 # Without the cause, which may name the user.
                 raise CannotRun(
                     "Redis refuses the user or the password of REDIS_URL.", "Correct them in REDIS_URL."
@@ -106,6 +109,25 @@ class Redis:
                 raise answer
         return answers
 
+    async def subscribe(self, channel: str) -> Subscription:
+        """What is published from now on, over a connection of its own. Raises one of `Outage`."""
+        connection = self.client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        subscription = Subscription(connection, channel)
+        try:
+            await subscription.start()
+        except BaseException:
+            await subscription.aclose()
+            raise
+        return subscription
+
+    async def run_id(self) -> str:
+        """Which run of the server this is; empty where we may not ask. Raises one of `Outage`."""
+        try:
+            with _understood():
+                return str((await self.client.info("server")).get("run_id", ""))
+        except ResponseError:
+            return ""
+
     async def aclose(self) -> None:
         """Close every connection."""
         await self.client.aclose(close_connection_pool=True)
@@ -123,12 +145,63 @@ class Redis:
             await pool.release(connection)
 
 
+class Subscription:
+    """Messages of one channel, in their order. Whoever makes it, closes it."""
+
+    def __init__(self, connection: AbstractConnection, channel: str) -> None:
+        self._connection = connection
+        self._channel = channel
+
+    async def start(self) -> None:
+        """Connect, and wait until the server says that messages will come. Raises one of `Outage`."""
+        with _understood():
+            await self._connection.connect()  # type: ignore[no-untyped-call]
+            await self._connection.send_command("SUBSCRIBE", self._channel, check_health=False)
+            answer = await self._connection.read_response()
+        if not isinstance(answer, list) or answer[:1] != [b"subscribe"]:
+            raise Garbled("Redis does not say that it has subscribed us.")
+
+    async def next(self, beat: float) -> bytes | None:
+        """The next message; None when `beat` seconds have passed and the server has shown that it missed nothing.
+
+        Raises one of `Outage` where the server is silent for as long again: messages may have been lost.
+        """
+        asked = False
+        while True:
+            with _understood():
+                answer = await self._connection.read_response(timeout=beat)
+            if isinstance(answer, list) and len(answer) == 3 and answer[0] == b"message":
+                return bytes(answer[2])
+            if answer is not None:  # a pong, behind everything that was published before it was asked for
+                return None
+            if asked:
+                raise RedisTimeout("Redis has fallen silent.")
+            asked = True
+            with _understood():
+                await self._connection.send_command("PING", check_health=False)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._connection.disconnect(nowait=True)
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Whatever the library raises of a connection that is none any more is one of `Outage`."""
+    try:
+        yield
+    except Outage:
+        raise
+    except Exception as error:  # as in `Redis.run`
+        raise Garbled(f"Redis cannot be understood: {type(error).__name__}") from error
+
+
 def _packed(digest: str, call: Call) -> bytes:
     """One EVALSHA in Redis's protocol: https://redis.io/docs/latest/develop/reference/protocol-spec/."""
     parts = ["EVALSHA", digest, str(len(call.keys)), *call.keys, *call.arguments]
     out = [b"*%d\r\n" % len(parts)]
     for part in parts:
-        encoded = part.encode()
+        encoded = part if isinstance(part, bytes) else part.encode()
         out.append(b"$%d\r\n%b\r\n" % (len(encoded), encoded))
     return b"".join(out)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import Metric
 
+from passerelle.telemetry.cache_metrics import CacheMetrics
 from passerelle.telemetry.load_metrics import LoadMetrics
 from passerelle.telemetry.process_metrics import watch_process
 
@@ -83,6 +84,7 @@ class Metrics:
         )
         self.money = MoneyMetrics(registry)
         self.load = LoadMetrics(registry)
+        self.cache = CacheMetrics(registry)
         # Called before each exposition, to set what is only looked up.
         self.before: list[Callable[[], None]] = [watch_process(registry)]
         self.connections = Gauge(

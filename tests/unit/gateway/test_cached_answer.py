@@ -52,5 +52,33 @@ async def test_a_hit_is_one_settled_try_of_nothing_with_what_it_saved() -> None:
     await editions.aclose()
 
 
+async def test_what_a_hit_saved_is_by_the_price_of_its_tenant_and_what_was_asked() -> None:
+    cost = {"input_per_million": 1_000_000, "output_per_million": 1_000_000, "currency": "EUR"}
+    configuration = one_backend("openai", "http://127.0.0.1:1", cost=cost)
+    configuration["tenants"] = {"acme": {}, "dear": {"resale": {"markup_percent": 50}}}
+    catalog = catalog_of(configuration, environment={}, models=Path("unused"))
+    editions = Editions(catalog, lambda _: _Closed(), pricing)
+    ledger = Ledger()
+    whole: dict[str, object] = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
+    half: dict[str, object] = {"completion_tokens": 5}  # the prompt is estimated
+    for name, size, said in (
+        ("acme", 80, whole), ("dear", 80, whole), ("acme", 80, whole), ("acme", 80, half), ("acme", 160, half)
+    ):  # fmt: skip
+        bill = Bill(
+            Caller("key_1", name, Role.MEMBER),
+            Ask(Route.CHAT, "assistant", _BODY, False, False, "req_1", Needs(), 0.0, size=size),
+            tenant=catalog.tenants[name],
+            edition=editions.current,
+            books=ledger.books,
+            sinks=[],
+        )
+        bill.hit(catalog.models["assistant"].targets[0], [said])
+
+    saved = [sum(line.saved for line in ended.lines) for ended in ledger.ended]
+    assert saved == [8 * PICO, 12 * PICO, 8 * PICO, 25 * PICO, 45 * PICO]
+    assert [ended.usage for ended in ledger.ended] == [whole, whole, whole, half, half]
+    await editions.aclose()
+
+
 class _Closed:
     async def aclose(self) -> None: ...

@@ -60,6 +60,25 @@ def test_what_is_written_is_in_the_file_when_the_call_returns(spool: Spool) -> N
     assert events(spool) == [began(1), ended(1)]
 
 
+def test_a_try_that_is_over_as_it_begins_is_written_whole_or_not_at_all(spool: Spool) -> None:
+    spool.both(began(1), ended(1))
+    assert events(spool) == [began(1), ended(1)]
+
+    size = (spool.folder / "00000001.spool").stat().st_size
+    refused = 0
+    with longest_file(size + 2_000):
+        for number in range(2, 9):
+            try:
+                spool.both(began(number), ended(number))
+            except Unavailable:
+                refused += 1
+    assert 0 < refused < 7
+    written = events(spool)
+    assert written == [
+        event for number in range(1, 1 + len(written) // 2) for event in (began(number), ended(number))
+    ]
+
+
 def test_a_process_has_a_folder_of_its_own_that_nobody_else_reads_and_holds_its_lock(spool: Spool) -> None:
     assert spool.owner.startswith(f"{os.getpid()}-")
     assert spool.folder.stat().st_mode & 0o077 == 0

@@ -175,6 +175,18 @@ async def test_internal_calls_use_tokens_and_neither_requests_nor_places() -> No
         await permit.reserve(60)
 
 
+@pytest.mark.parametrize("use", ["cache-embed", "cache-judge", "cache-shadow"])
+async def test_the_caches_own_calls_leave_callers_all_their_tokens(use: str) -> None:
+    desk = Desk(Limits(tenant=Rates(rpm=1, tpm=100, concurrency=1), each_key=Rates(tpm=10)))
+    for _ in range(4):
+        permit = await desk.admit(caller(f"internal:{use}"))
+        await permit.reserve(1000)
+        permit.settle(1000)
+    assert permit.standings == ()
+    own = await desk.admit()
+    await own.reserve(10)
+
+
 async def test_limits_that_change_hold_at_once() -> None:
     desk = Desk(Limits(tenant=Rates(rpm=1)))
     await desk.admit()

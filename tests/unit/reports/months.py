@@ -105,6 +105,13 @@ def full() -> Report:
     )
 
 
+def with_cache() -> Report:
+    """A report of a month in which a cache saved less than its own calls were charged."""
+    hit = group(certainty="exact", price_id=None, amount=0, billed=0, saved=2 * CENT)
+    paid = group(side="tenant", use="cache-embed", key="internal:cache-embed", billed=5 * CENT)
+    return built(rows(hit, paid))
+
+
 def hardly_possible(random: Random, events: list[Event]) -> list[Event]:
     """The same tries, as odd as entries can be: unpriced, in amounts of every size, without a rate, lost, unknown."""
     return [(began, _odd(random, ended)) for began, ended in events]

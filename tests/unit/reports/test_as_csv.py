@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from passerelle.reports.as_csv import COLUMNS, guarded, to_csv
-from tests.unit.reports.months import EVIL, built, full
+from tests.unit.reports.months import EVIL, built, full, with_cache
 
 
 def read(text: str) -> list[dict[str, str]]:
@@ -25,6 +25,18 @@ def test_every_dimension_adds_up_to_the_first_row() -> None:
         assert sum(Decimal(row["billed"]) for row in table if row["dimension"] == dimension) == Decimal(
             "1.37"
         )
+
+
+def test_what_the_cache_saved_and_cost_stands_in_the_first_row_alone() -> None:
+    first, *others = read(to_csv(with_cache()))
+    columns = ("saved", "cache_cost", "saved_net")
+
+    assert [Decimal(first[name]) for name in columns] == [
+        Decimal("0.02"),
+        Decimal("0.05"),
+        Decimal("-0.03"),
+    ]
+    assert {row[name] for row in others for name in columns} == {""}
 
 
 def test_lines_end_as_rfc_4180_says_and_the_order_is_always_the_same() -> None:

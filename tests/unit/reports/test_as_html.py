@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import passerelle.reports
-from passerelle.domain.money import rounded
+from passerelle.domain.money import PICO, rounded
 from passerelle.reports.as_html import to_html
 from passerelle.reports.document import Report, Slice
 from passerelle.reports.formats import Language
@@ -236,6 +236,21 @@ def test_what_has_no_price_is_never_silent(language: Language) -> None:
     assert "412" in words
     assert "passerelle costs prices" in " ".join(words.split())
     assert "a-new-one" in words
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("fr", "soit 8,64 EUR net de ses propres appels (1,23 EUR)"),
+        ("en", "EUR 8.64 net of its own calls (EUR 1.23)"),
+    ],
+)
+def test_what_the_cache_cost_stands_beside_what_it_saved(language: Language, said: str) -> None:
+    plain = sample_report.full()
+    cost = PICO * 12_345 // 10_000
+    page = to_html(replace(plain, totals=replace(plain.totals, cache_cost=cost)), language=language)
+
+    assert said in " ".join(" ".join(_Reader(page).words).split())
 
 
 def test_a_month_without_anything_says_so_and_has_no_empty_sections() -> None:

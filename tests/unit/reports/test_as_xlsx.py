@@ -10,7 +10,7 @@ import pytest
 
 from passerelle.domain.money import exact
 from passerelle.reports.as_xlsx import to_xlsx
-from tests.unit.reports.months import EVIL, built, full
+from tests.unit.reports.months import EVIL, built, full, with_cache
 
 
 def sheets(content: bytes) -> dict[str, list[list[object]]]:
@@ -34,6 +34,25 @@ def test_both_languages_have_the_same_figures(language: str, names: list[str]) -
     assert list(found) == names
     assert [[row[8] for row in each[1:]] for each in [found[names[1]]]] == [
         [row[8] for row in english["Breakdown"][1:]]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "labels"),
+    [
+        ("en", ("Saved by the cache", "Of it for the cache's own calls", "Saved, less that")),
+        ("fr", ("Économisé par le cache", "Dont appels du cache lui-même", "Économie nette du cache")),
+    ],
+)
+def test_the_summary_says_what_the_cache_saved_and_what_it_cost(
+    language: str, labels: tuple[str, ...]
+) -> None:
+    found = {row[0]: row[2] for row in next(iter(sheets(to_xlsx(with_cache(), language)).values()))}
+
+    assert [Decimal(str(found[label])) for label in labels] == [
+        Decimal("0.02"),
+        Decimal("0.05"),
+        Decimal("-0.03"),
     ]
 
 

@@ -82,6 +82,35 @@ async def test_a_figure_that_was_tampered_with_is_found(database: Database) -> N
         assert [said for said in found if said.startswith(named)], named
 
 
+async def test_what_passerelle_asks_itself_is_no_request_but_is_paid(database: Database) -> None:
+    events = make_month(9, _OCTOBER, requests=120)
+    uses = ("cache-embed", "cache-judge", "cache-shadow", "moderation")
+    ours = [
+        (replace(began, use=uses[i % 4], key_id=f"internal:{uses[i % 4]}"), ended)
+        for i, (began, ended) in enumerate(events)
+        if i % 3 == 0
+    ]
+    callers = [event for i, event in enumerate(events) if i % 3]
+    await write_month(database, [*ours, *callers])
+
+    whole = [await report(database, _OCTOBER, tenant) for tenant in (*TENANTS, None)]
+
+    for each in whole:
+        by_use = {part.name: part for part in each.by["use"]}
+        assert await recompute(database, each) == []
+        assert each.totals.requests == sum(part.requests for part in by_use.values())
+        assert not any(by_use[use].requests for use in uses if use in by_use)
+        of_cache = [part.billed for name, part in by_use.items() if name.startswith("cache-")]
+        assert each.totals.cache_cost == sum(of_cache)
+        assert each.totals.saved_net == each.totals.saved - sum(of_cache)
+    everything = whole[-1].totals
+    assert everything.requests == sum(ended.served for _, ended in callers)
+    assert everything.tries == len(callers)
+    assert everything.cache_cost == sum(each.totals.cache_cost for each in whole[:-1]) > 0
+    wrong = replace(whole[-1], totals=replace(everything, cache_cost=everything.cache_cost + 1))
+    assert [said.split()[0] for said in await recompute(database, wrong)] == ["totals.cache_cost"]
+
+
 async def test_what_is_written_down_after_its_month_was_closed_is_in_the_next_on_its_first_day(
     database: Database,
 ) -> None:

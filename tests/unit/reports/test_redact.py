@@ -37,6 +37,7 @@ def test_no_cost_price_hour_or_market_is_left_of_a_month_that_was_not_charged_at
 
     assert shown.totals.cost == shown.totals.billed == report.totals.billed
     assert shown.totals.retries == 0
+    assert (shown.totals.saved, shown.totals.cache_cost) == (report.totals.saved, report.totals.cache_cost)
     assert all(part.cost == part.billed for parts in shown.by.values() for part in parts)
     assert (shown.hours, shown.prices, shown.elsewhere, shown.break_even) == ((), (), (), ())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from passerelle.domain.errors import CannotRun
-from passerelle.stores.redis import TIMEOUT, Redis
+from passerelle.stores.redis import TIMEOUT, Outage, Redis
 from tests.redis_server import RedisServer
 
 
@@ -58,4 +58,42 @@ async def test_a_server_that_is_not_there_is_no_error(one_redis: RedisServer) ->
     assert await redis.check()
     one_redis.kill()
     assert not await redis.check()
+    await redis.aclose()
+
+
+async def test_a_subscription_hears_what_is_published_and_tells_quiet_from_silence(
+    one_redis: RedisServer,
+) -> None:
+    redis = Redis(one_redis.url, timeout=20)
+    subscription = await redis.subscribe("channel")
+    try:
+        with one_redis.client() as client:
+            for number in range(3):
+                client.publish("channel", f"{number} é")
+            client.publish("another", "x")
+        assert [await subscription.next(20) for _ in range(3)] == [
+            f"{number} é".encode() for number in range(3)
+        ]
+        assert await subscription.next(0.05) is None
+        one_redis.stop()
+        with pytest.raises(Outage):
+            await subscription.next(0.05)
+        one_redis.go_on()
+    finally:
+        await subscription.aclose()
+        await redis.aclose()
+
+
+async def test_a_subscription_that_is_cut_or_cannot_be_had_is_one_of_outage(one_redis: RedisServer) -> None:
+    redis = Redis(one_redis.url, timeout=20)
+    assert len(await redis.run_id()) == 40
+    subscription = await redis.subscribe("channel")
+    one_redis.kill()
+    with pytest.raises(Outage):
+        await subscription.next(20)
+    await subscription.aclose()
+    with pytest.raises(Outage):
+        await redis.subscribe("channel")
+    with pytest.raises(Outage):
+        await redis.run_id()
     await redis.aclose()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from passerelle.backends.builtin.encoder import Vectors
-from passerelle.backends.builtin.words import Language
+from passerelle.text.words import Language
 
 SAME: Mapping[Language, tuple[tuple[str, str], ...]] = {
     "en": (

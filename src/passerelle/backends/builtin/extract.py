@@ -17,7 +17,7 @@ from passerelle.backends.builtin.ranking import RELEVANT, Ranker, Sentence, sent
 from passerelle.backends.builtin.reading import Passage, Reading
 from passerelle.backends.builtin.sentences import split
 from passerelle.backends.builtin.summary import Size, asked_size, central, wants_summary
-from passerelle.backends.builtin.words import stems
+from passerelle.text.words import stems
 
 MOST_QUOTED = 3
 # A sentence nearly as good as the best is quoted too: on single passages the gold answer is then among the

@@ -10,7 +10,7 @@ from passerelle.backends.builtin.embedder import Embedder
 from passerelle.backends.builtin.encoder import Vectors
 from passerelle.backends.builtin.polarity import TYPICAL
 from passerelle.backends.builtin.sentences import split
-from passerelle.backends.builtin.words import Language, folded, language_of
+from passerelle.text.words import Language, folded, language_of
 
 CAMEL = re.compile(r"(?<=[a-zà-ÿ0-9])(?=[A-ZÀ-Þ])")
 SEPARATORS = re.compile(r"[_\-/.\s]+")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from passerelle.backends.builtin.words import folded
+from passerelle.text.words import folded
 
 _TAGS = (
     r"contexte?|documents?|docs?|sources?|passages?|texte?|articles?|extraits?|excerpts?|data|donnees|"

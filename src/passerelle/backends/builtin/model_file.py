@@ -63,7 +63,7 @@ def packaged(cache: Path, *, afresh: bool = False) -> ModelFiles:
     """The packaged model; its graph is built when `cache` lacks it, or when `afresh` says it is damaged."""
     source = _package_folder()
     weights = source / "model.safetensors"
-    target = cache / f"{PACKAGED_NAME}-int8-{_fingerprint(weights)}-{BUILDER}.onnx"
+    target = cache / f"{packaged_version()}.onnx"
     if afresh or not target.is_file():
         try:
             cache.mkdir(parents=True, exist_ok=True)
@@ -76,6 +76,11 @@ def packaged(cache: Path, *, afresh: bool = False) -> ModelFiles:
                 "Give the service a data folder that it may write to, with 50 MB free.",
             ) from error
     return _described(source, PACKAGED_NAME, graph_file=target, built=True)
+
+
+def packaged_version() -> str:
+    """What tells the packaged model's vectors from others'; builds nothing. Raises ModelMissing."""
+    return f"{PACKAGED_NAME}-int8-{_fingerprint(_package_folder() / 'model.safetensors')}-{BUILDER}"
 
 
 def in_folder(folder: Path) -> ModelFiles:

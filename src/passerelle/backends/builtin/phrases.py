@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from passerelle.backends.builtin.words import Language
+from passerelle.text.words import Language
 
 
 class Reason(Enum):

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from enum import Enum
 
-from passerelle.backends.builtin.words import Language, folded, stem, words
+from passerelle.text.words import Language, folded, stem, words
 
 WEIGHT = 0.1  # of the word count, beside cosines
 LEANING = 0.4  # a text that leans less than this is rather neutral

@@ -15,7 +15,7 @@ from passerelle.backends.builtin.embedder import Embedder
 from passerelle.backends.builtin.encoder import Vectors
 from passerelle.backends.builtin.reading import Passage, Reading
 from passerelle.backends.builtin.sentences import split
-from passerelle.backends.builtin.words import Language, stems
+from passerelle.text.words import Language, stems
 
 RELEVANT = 0.45
 # Characters per question; of longer texts, the sentences that share most words with it are embedded.

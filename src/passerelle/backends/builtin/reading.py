@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from passerelle.backends.builtin.conversation import Turn
 from passerelle.backends.builtin.parts import Part, Sort, parts
-from passerelle.backends.builtin.words import Language, language_of
+from passerelle.text.words import Language, language_of
 
 SUBSTANTIAL = 25  # characters: loose text shorter than this is nothing to quote from
 SAMPLED = 2000  # characters of each passage that may decide on the language

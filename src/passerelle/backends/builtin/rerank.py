@@ -8,8 +8,8 @@ from passerelle.backends import ranks
 from passerelle.backends.base import Reply
 from passerelle.backends.builtin.embedder import Embedder
 from passerelle.backends.builtin.ranking import Ranker
-from passerelle.backends.builtin.words import language_of
 from passerelle.domain.ask import Ask, Usage
+from passerelle.text.words import language_of
 
 _ITSELF = 2.0  # about what a text scores against itself: all words shared, and the same meaning
 

@@ -29,7 +29,7 @@ from passerelle.backends.builtin.schema_rules import (
     referred,
 )
 from passerelle.backends.builtin.summary import Size, asked_size
-from passerelle.backends.builtin.words import folded
+from passerelle.text.words import folded
 
 MOST_VALUES = 256  # filled for one request
 MOST_LABELS = 512  # of one enum

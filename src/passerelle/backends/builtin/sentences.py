@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from passerelle.backends.builtin.words import STOP, folded
+from passerelle.text.words import STOP, folded
 
 # Titles stand in front of a name, so a capital after them starts no sentence.
 _TITLES = """

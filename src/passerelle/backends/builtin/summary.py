@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from passerelle.backends.builtin.embedder import Embedder
 from passerelle.backends.builtin.marks import is_question, points_back
 from passerelle.backends.builtin.reading import Reading
-from passerelle.backends.builtin.words import Language, folded
+from passerelle.text.words import Language, folded
 
 MOST_SENTENCES = 5  # unless the caller asks for more
 PER_SENTENCE = 4  # sentences of text for each sentence of summary, unless the caller says

@@ -49,8 +49,70 @@ FRENCH_STOP = frozenset(_FRENCH_STOP.split())
 ENGLISH_STOP = frozenset(_ENGLISH_STOP.split())
 ASKING = frozenset(_ASKING.split())
 STOP = FRENCH_STOP | ENGLISH_STOP
-FRENCH_ONLY = FRENCH_STOP - ENGLISH_STOP - {"car", "son"} | {"bonjour", "bonsoir", "merci", "salut"}
+_LETTERS = frozenset("cdjlmnst")  # elided in French, and what is left of English contractions
+FRENCH_ONLY = FRENCH_STOP - ENGLISH_STOP - _LETTERS - {"car", "son"} | {
+    "bonjour",
+    "bonsoir",
+    "merci",
+    "salut",
+}
 ENGLISH_ONLY = ENGLISH_STOP - FRENCH_STOP | {"hello", "hi", "please", "thank", "thanks"}
+
+# With one of these a question begins; `comment` and `on` begin sentences of both languages.
+FRENCH_OPENERS = frozenset(
+    [
+        "qui",
+        "que",
+        "quoi",
+        "quel",
+        "quelle",
+        "quels",
+        "quelles",
+        "quand",
+        "pourquoi",
+        "combien",
+        "peut",
+        "peux",
+        "puis",
+        "est",
+        "dois",
+        "doit",
+        "faut",
+    ]
+)
+ENGLISH_OPENERS = frozenset(
+    [
+        "who",
+        "what",
+        "when",
+        "where",
+        "which",
+        "why",
+        "how",
+        "whose",
+        "is",
+        "are",
+        "was",
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "should",
+        "will",
+        "would",
+        "has",
+        "have",
+    ]
+)
+OPENING = 1.5  # small words that an opening one is worth besides itself
+ASIDE = 0.1  # what a small word is worth in a title or between quotation marks
+QUOTED = re.compile(r"«[^»]{1,300}»|“[^”]{1,300}”|\"[^\"]{1,300}\"|(?<!\w)'[^']{1,300}'(?!\w)")
+SURFACE = re.compile(
+    r"(?i:\b(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|quoiqu|quelqu|presqu)'(?=\w)|\w+(?:n't|'(?:s|re|ve|ll|m|d))?\b|\w+)"
+)
+CONTRACTED = re.compile(r"n't$|'(?:re|ve|ll|m|d)$|^(?:it|that|what|there|here|who|how|let)'s$")
+SPELT = frozenset("éèêàùçœîôû")
 
 ENDING = re.compile(r"(?<=\w\w\w)(?:es|s|x|e)$")
 STEM_LENGTH = 6  # letters: on French and English questions no worse than suffix tables of fifty rows
@@ -58,7 +120,10 @@ STEM_LENGTH = 6  # letters: on French and English questions no worse than suffix
 
 def folded(text: str) -> str:
     """Lower case, without accents or ligatures; not the same length as the text."""
-    plain = unicodedata.normalize("NFKD", text.lower().translate(LIGATURES))
+    lower = text.lower()
+    if lower.isascii():
+        return lower
+    plain = unicodedata.normalize("NFKD", lower.translate(LIGATURES))
     return "".join(character for character in plain if not unicodedata.combining(character))
 
 
@@ -87,13 +152,39 @@ def stems(text: str) -> list[str]:
 
 
 def language_of(text: str, default: Language = "en") -> Language:
-    """French or English, by stop words and then by French spelling; `default` when nothing tells."""
-    lower = text.lower()
-    found = list(words(text))
-    french = sum(word in FRENCH_ONLY for word in found) + len(ELISION.findall(folded(text)))
-    english = sum(word in ENGLISH_ONLY for word in found)
+    """French or English, by the small words of its sentences, then by French spelling; else `default`.
+
+    What it quotes says little about it: a title in the other language, or words between quotation marks.
+    """
+    text = text.replace("’", "'")
+    quoted = [match.span() for match in QUOTED.finditer(text)]
+    french = english = 0.0
+    accents = 0
+    first = True
+    for match in SURFACE.finditer(text):
+        surface, at = match.group(), match.start()
+        word = folded(surface)
+        aside = any(start < at < end for start, end in quoted) or (
+            not first and surface[0].isupper() and not surface.isupper() and not _begins(text, at)
+        )
+        weight = ASIDE if aside else 1.0
+        if word.endswith("'") or word in FRENCH_ONLY:
+            french += weight
+        elif CONTRACTED.search(word) is not None or word in ENGLISH_ONLY:
+            english += weight
+        if first:
+            french += OPENING * (word in FRENCH_OPENERS)
+            english += OPENING * (word in ENGLISH_OPENERS)
+        accents += 0 if aside else sum(character in SPELT for character in surface.lower())
+        first = False
     if french == english:
-        french += sum(character in "éèêàùçœîôû" for character in lower)
+        french += accents
     if french == english:
         return default
     return "fr" if french > english else "en"
+
+
+def _begins(text: str, at: int) -> bool:
+    """Whether a sentence or a line begins there."""
+    before = text[:at].rstrip(" \t\"'«“([-*#")
+    return not before or before[-1] in ".!?:;\n"

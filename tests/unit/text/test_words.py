@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerelle.backends.builtin.words import folded, language_of, stem, stems, words
+from passerelle.text.words import folded, language_of, stem, stems, words
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,25 @@ def test_elisions_accents_and_small_words_say_nothing() -> None:
         ("Hello", "en"),
         ("Résumé détaillé", "fr"),
         ("L'adresse", "fr"),
+        ("Who wrote Les Misérables?", "en"),
+        ("Les Misérables: who wrote it?", "en"),
+        ("When was L'Oréal founded?", "en"),
+        ("Where is the Gare de l'Est?", "en"),
+        ("What does je ne sais quoi mean?", "en"),
+        ('Translate "je ne suis pas là" into German', "en"),
+        ("Is La Joconde at the Louvre?", "en"),
+        ("Transfer isn't working?", "en"),
+        ("I'd like a café au lait", "en"),
+        ("Comment on the following text", "en"),
+        ("Qui a écrit The Great Gatsby ?", "fr"),
+        ("Qui chante Let It Be ?", "fr"),
+        ("Que veut dire « to be or not to be » ?", "fr"),
+        ("Traduis « what is your name » en français", "fr"),
+        ("J’ai vu Lord of the Rings, et vous ?", "fr"),
+        ("Comment fonctionne un smartphone ?", "fr"),
+        ("Y a-t-il un train ?", "fr"),
+        ("POURQUOI EST-CE SI LENT ?", "fr"),
+        ("WHY IS IT SO SLOW?", "en"),
     ],
 )
 def test_french_and_english_are_told_apart(text: str, language: str) -> None:
