@@ -37,6 +37,7 @@ _HEAVY = {
 _LATER = {
     "passerelle.cache.brute",
     "passerelle.cache.opening",
+    "passerelle.jobs.worker",
     "passerelle.retrieval.langchain_store",
     "passerelle.retrieval.server",
     "passerelle.sharing",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
@@ -20,7 +21,7 @@ from passerelle.domain.errors import CannotRun
 
 _T = TypeVar("_T")
 
-NEWEST = "0005"  # the last step in `migrations/versions`; a test keeps it so
+NEWEST = "0006"  # the last step in `migrations/versions`; a test keeps it so
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x70617373  # advisory: processes that start together migrate one after another
@@ -85,9 +86,13 @@ class Database:
 
     async def alone(self) -> psycopg.AsyncConnection[Any]:
         """A connection that no pool knows, without transactions, for its caller to close. Raises psycopg.Error."""
+        return await psycopg.AsyncConnection.connect(autocommit=True, **self.connecting())
+
+    def connecting(self) -> dict[str, Any]:
+        """How the driver itself connects; the password is among it."""
         arguments, named = self.engine.dialect.create_connect_args(self.engine.url)
-        options = {**named, **self._settings}
-        return await psycopg.AsyncConnection.connect(*arguments, autocommit=True, **options)
+        given = conninfo_to_dict(*arguments) if arguments else {}
+        return {**given, **named, **self._settings}
 
     async def ping(self) -> bool:
         """Does the database answer, within three seconds?"""

@@ -1,0 +1,1 @@
+"""Work that outlives its request: jobs of items, done once each, by any number of workers."""
