@@ -31,8 +31,8 @@ PASSERELLE_KILL_SEEDS ?= 1,2,3
 test-long: install ## the tests that kill, for minutes; a failure names its seed in brackets
 	PASSERELLE_KILL_ROUNDS=$(PASSERELLE_KILL_ROUNDS) PASSERELLE_KILL_SEEDS=$(PASSERELLE_KILL_SEEDS) $(BIN)/pytest --dist load tests/kill
 
-test-chaos: install ## the program among failing databases, engines and callers, and a short soak
-	$(BIN)/pytest tests/chaos
+test-chaos: install ## the program among failing databases, engines and callers, killed at any point, and a short soak
+	$(BIN)/pytest tests/chaos tests/kill
 
 test-engines: install $(ENGINES)/.synced ## through the gateway to a server nobody here wrote
 	$(BIN)/pytest -n 0 tests/engines

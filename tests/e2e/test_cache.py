@@ -136,7 +136,7 @@ def _spoil(redis: RedisServer, answer: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["subject", "feedback", "tag", "one", "all", "verb"])
-def test_what_is_deleted_in_one_worker_is_gone_in_the_other_at_once(pair: _Pair, how: str) -> None:
+def test_what_is_deleted_in_one_worker_is_gone_in_the_other(pair: _Pair, how: str) -> None:
     said = f"What is meant by {how}?"
     more: dict[str, Any] = {"user": "jean@exemple.fr", "cache": {"tags": ["spring"]}}
     answer = _shared(pair, said, **more)
@@ -157,8 +157,10 @@ def test_what_is_deleted_in_one_worker_is_gone_in_the_other_at_once(pair: _Pair,
         }[how]
         assert pair.one.ask(f"/v1/cache{path}", key=admin, method="DELETE")[0] in {200, 204}
 
-    assert _only_kept(pair.other, said, **more) == 504
     assert _only_kept(pair.one, said, **more) == 504
+    # It hears of it as fast as Redis tells: a request may be read before that.
+    assert any(_only_kept(pair.other, said, **more) == 504 for _ in range(200))
+    assert _only_kept(pair.other, said, **more) == 504
     assert pair.other.ask(f"/v1/cache/{answer}?tenant=acme", key=admin)[0] == 404
     others = 504 if how == "all" else 200
     assert [_only_kept(each, said, user="somebody-else") for each in (pair.one, pair.other)] == [others] * 2

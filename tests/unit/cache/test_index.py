@@ -220,8 +220,7 @@ async def test_a_partition_over_the_bound_moves_to_the_server_and_none_is_lost_m
     server.script(path=POINTS)  # the first batch passes, the second waits
     server.script(Wait(go), path=POINTS)
     tiers.add(member(300))
-    await until(lambda: len(server.points(COLLECTION)) and server.live)
-    assert 0 < tiers.held < 301
+    await until(lambda: 0 < tiers.held < 301 and server.live)
     assert await _found(tiers, most=999) == _ids(*range(301))
     tiers.add(member(301))
     tiers.drop("a", members=[member(5).id, member(200).id])
