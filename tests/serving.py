@@ -245,11 +245,13 @@ async def serving(
         editions, metrics=metrics, models=models, redis=redis, qdrant=qdrant, now=now, **shared
     )
     services = _services(gateway, editions, keys=keys, limits=limits, patience=patience)
-    desk = desk or _desk(remembering, editions, metrics)
-    services = replace(services, cache=desk, metrics=metrics.exposition)
+    services = replace(
+        services, cache=desk or _desk(remembering, editions, metrics), metrics=metrics.exposition
+    )
     app = build_app(services) if whole else Front(_nothing_else, hot_routes(services))
     try:
-        await remembering.expect(catalog)
+        if desk is None:
+            await remembering.expect(catalog)
         async with _listening(wrap(app), services.vigil, edge) as port:
             url, scout = f"http://127.0.0.1:{port}", services.scout
             yield Served(

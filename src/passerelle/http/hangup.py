@@ -1,6 +1,7 @@
 """Notices that the caller is gone and cancels the work that nobody will read.
 
-ASGI tells of a hang-up only to who asks; nothing cancels a request by itself. One task waits for the news.
+ASGI tells of a hang-up only to who asks; nothing cancels a request by itself. One task waits for the news, begun in
+the loop's next turn: an answer that is there before that needs none.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ class Hangup:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self._listener: asyncio.Future[MutableMapping[str, Any]] | None = None
         self._stopped = False
         self.gone = False
 
     def __enter__(self) -> Self:
-        self._main = asyncio.current_task()
-        self._listener = asyncio.ensure_future(self._receive())
-        self._listener.add_done_callback(self._heard)
+        loop = asyncio.get_running_loop()
+        self._main = asyncio.current_task(loop)
+        self._listening = loop.call_soon(self._listen)
         return self
 
     def __exit__(
@@ -44,7 +46,13 @@ class Hangup:
     def stop(self) -> None:
         """From here on a hang-up is no news."""
         self._stopped = True
-        self._listener.cancel()
+        self._listening.cancel()
+        if self._listener is not None:
+            self._listener.cancel()
+
+    def _listen(self) -> None:
+        self._listener = asyncio.ensure_future(self._receive())
+        self._listener.add_done_callback(self._heard)
 
     def _heard(self, listener: asyncio.Future[MutableMapping[str, Any]]) -> None:
         if listener.cancelled():

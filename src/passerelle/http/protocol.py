@@ -113,11 +113,13 @@ class BoundedProtocol(HttpToolsProtocol):
             room = most - self._head_bytes
             part, data = data[: room + 1], data[room + 1 :]
             self._head_bytes += len(part)
-            if self._timer is None:
-                self._timer = self.loop.call_later(self.edge.head_seconds, self._head_too_slow)
             super().data_received(part)
-            if self._in_head and self._head_bytes > most:
+            if not self._in_head or not self._head_bytes or self._refused:
+                continue  # it came whole, as most do, and is never waited for
+            if self._head_bytes > most:
                 self._refuse(431, f"The request's head is longer than {most} bytes.", "headers_too_large")
+            elif self._timer is None:
+                self._timer = self.loop.call_later(self.edge.head_seconds, self._head_too_slow)
         return data
 
     def on_message_begin(self) -> None:
