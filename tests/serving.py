@@ -235,19 +235,13 @@ async def serving(
     ledger = Ledger(ZoneInfo(catalog.time_zone))
     records: list[Record] = []
     metrics = Metrics()
-    shared = {
-        "books": books or ledger.books,
-        "sinks": [records.append, *sinks],
-        "watch": watch,
-        "store": store,
-    }
+    shared = {"watch": watch, "store": store, "redis": redis, "qdrant": qdrant, "now": now, "models": models}
     gateway, remembering = _with_cache(
-        editions, metrics=metrics, models=models, redis=redis, qdrant=qdrant, now=now, **shared
+        editions, metrics=metrics, books=books or ledger.books, sinks=[records.append, *sinks], **shared
     )
     services = _services(gateway, editions, keys=keys, limits=limits, patience=patience)
-    services = replace(
-        services, cache=desk or _desk(remembering, editions, metrics), metrics=metrics.exposition
-    )
+    cache = desk or _desk(remembering, editions, metrics)
+    services = replace(services, cache=cache, metrics=metrics.exposition)
     app = build_app(services) if whole else Front(_nothing_else, hot_routes(services))
     try:
         if desk is None:

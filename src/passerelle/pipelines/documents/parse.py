@@ -1,0 +1,123 @@
+"""Reads a document in a process of its own, which can take no more than its limits and is always ended.
+
+Nothing of a document is looked into here: a parser that a document breaks, fills or stops takes only that child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from dataclasses import asdict
+
+import orjson
+import structlog
+
+from passerelle.pipelines.documents.parsed import Limits, Parsed, from_answer
+from passerelle.pipelines.documents.refusals import COSTLY, DAMAGED, refusal
+
+_log = structlog.get_logger(__name__)
+
+_CHILD = "passerelle.pipelines.documents.child"
+_AT_ONCE = 256 * 1024  # bytes
+_DEFAULT = Limits()
+# How it ends for want of time, and of memory: the system's own, or that of libraries which give up without it.
+_SPENT = tuple(
+    -sent
+    for sent in (
+        signal.SIGXCPU,
+        signal.SIGKILL,
+        signal.SIGALRM,
+        signal.SIGABRT,
+        signal.SIGTRAP,
+        signal.SIGILL,
+    )
+)
+
+
+async def parse(
+    content: bytes, *, name: str = "", declared_type: str = "", limits: Limits = _DEFAULT
+) -> Parsed:
+    """The document's text in blocks. `declared_type` is the content type it was sent with, if any.
+
+    Its kind is found by its content; `name` gives a title where there is none, and tells kinds of plain text apart.
+    Raises Refused with a `code` that begins with `document_`.
+    """
+    if not content:
+        raise refusal("document_empty")
+    if len(content) > limits.size:
+        raise refusal("document_too_large")
+    head = {"name": name[:1000], "declared": declared_type[:200], "limits": asdict(limits)}
+    # Isolated and without our environment: no settings, no secrets, no paths but the installation's.
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        "-B",
+        "-m",
+        _CHILD,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={"LC_ALL": "C.UTF-8"},
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(limits.seconds):
+            _, answer = await asyncio.gather(
+                _tell(child.stdin, orjson.dumps(head) + b"\n", content), _hear(child, limits.output)
+            )
+            status = await child.wait()
+    except TimeoutError:
+        raise refusal(COSTLY) from None
+    finally:
+        await _end(child)
+    return _judged(answer, status)
+
+
+async def _tell(to: asyncio.StreamWriter | None, head: bytes, content: bytes) -> None:
+    if to is None:
+        return
+    # A child that refuses early stops listening, which is no error: it says why.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        to.write(head)
+        for start in range(0, len(content), _AT_ONCE):
+            to.write(content[start : start + _AT_ONCE])
+            await to.drain()
+        to.close()
+        await to.wait_closed()
+
+
+async def _hear(child: asyncio.subprocess.Process, most: int) -> bytes | None:
+    """All it says; None when it says more than it may."""
+    heard = bytearray()
+    while child.stdout is not None and (block := await child.stdout.read(_AT_ONCE)):
+        heard += block
+        if len(heard) > most:
+            child.kill()
+            return None
+    return bytes(heard)
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+    if child.stdin is not None:
+        child.stdin.close()
+    await child.wait()
+
+
+def _judged(answer: bytes | None, status: int) -> Parsed:
+    if answer is None:
+        raise refusal("document_too_long")
+    if status in _SPENT:
+        raise refusal(COSTLY)
+    try:
+        said = orjson.loads(answer) if status == 0 else {}
+        if "refused" in said:
+            raise refusal(str(said["refused"]))
+        return from_answer(said)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        _log.warning("document_reader_failed", status=status, error=type(error).__name__)
+        raise refusal(DAMAGED) from None

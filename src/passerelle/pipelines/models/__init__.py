@@ -1,0 +1,1 @@
+"""LangChain models over the gateway in process, and answers held to a schema."""
