@@ -12,7 +12,6 @@ asked twice.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import time
@@ -23,6 +22,7 @@ import structlog
 from passerelle.cache.facts import Agreement, compared, facts_of
 from passerelle.cache.seams import Judged, Opinion
 from passerelle.domain.errors import PasserelleError
+from passerelle.text.pieces import LONGEST, pieces
 from passerelle.text.words import stems
 
 if TYPE_CHECKING:
@@ -34,16 +34,14 @@ _log = structlog.get_logger(__name__)
 
 ALIKE = 0.97  # cosine from which two answers, whose facts agree, say the same
 APART = 0.6  # below which they do not
-_PIECE_ALIKE = 0.9  # every part of the one has to be found in the other
-_FEWEST = 4  # stems from which the vector of an answer says what it is about: `Yes.` is near to nothing
+PIECE_ALIKE = 0.9  # every part of the one has to be found in the other
+FEWEST = 4  # stems from which the vector of an answer says what it is about: `Yes.` is near to nothing
 _LONGEST = 20_000  # characters of an answer that is compared at all
 _IN_THREAD = 2_000  # characters from which it is compared beside the event loop
-_PIECE = 500  # characters that an embedder reads whole: the packaged one reads 256 tokens
 _MOST_PIECES = 12
 _DAY = 86_400
 _MOST_TENANTS = 10_000
 _PATIENCE = 30.0  # seconds for vectors, and again for a model
-_END_OF_SENTENCE = re.compile(r"(?<=[.!?…\n])\s+")
 
 
 class Vectors(Protocol):
@@ -119,7 +117,7 @@ class AnswerJudge:
         if likeness is not None:
             if likeness.whole < APART and likeness.telling:
                 return Judged(Opinion.DIFFERENT, "embedding")
-            alike = likeness.whole >= ALIKE and likeness.least >= _PIECE_ALIKE
+            alike = likeness.whole >= ALIKE and likeness.least >= PIECE_ALIKE
             if alike and facts is Agreement.AGREED:
                 return Judged(Opinion.SAME, "embedding")
         said = await self._told(fresh.asked, (one, other), tenant=kept.tenant, semantic=semantic)
@@ -139,7 +137,7 @@ class AnswerJudge:
             async with asyncio.timeout(_PATIENCE):
                 found = await embedder.vectors([*here, *there], aside=True)
             return likeness_of(
-                found[: len(here)], found[len(here) :], telling=min(_weight(one), _weight(other)) >= _FEWEST
+                found[: len(here)], found[len(here) :], telling=min(_weight(one), _weight(other)) >= FEWEST
             )
         except Exception as error:  # noqa: BLE001 - a judge that fails is unsure, whatever it was
             _log.info("answers_not_embedded", tenant=tenant, error=type(error).__name__)
@@ -201,21 +199,6 @@ def _within(vectors: Sequence[Vector]) -> float:
     return sum([float(here @ there) for here in vectors for there in vectors])
 
 
-def pieces(text: str) -> list[str]:
-    """A text in pieces that an embedder reads whole, cut between sentences where there are any."""
-    found: list[str] = []
-    now = ""
-    for sentence in _END_OF_SENTENCE.split(text.strip()):
-        if now and len(now) + len(sentence) >= _PIECE:
-            found.append(now)
-            now = ""
-        now = f"{now} {sentence}" if now else sentence
-        while len(now) > _PIECE:
-            found.append(now[:_PIECE])
-            now = now[_PIECE:]
-    return [piece for piece in [*found, now] if any(map(str.isalnum, piece))]
-
-
 def _text(kept: Kept) -> str:
     """The words of an answer; nothing where it says what has none, or did not come to its end."""
     message = kept.message
@@ -226,4 +209,4 @@ def _text(kept: Kept) -> str:
 
 
 def _weight(text: str) -> int:
-    return len(stems(text[:_PIECE]))
+    return len(stems(text[:LONGEST]))

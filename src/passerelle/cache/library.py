@@ -29,12 +29,13 @@ from passerelle.cache.entry import Kept, Member, Near
 from passerelle.cache.facts import Agreement, compared, facts_of
 from passerelle.cache.features import features_of
 from passerelle.cache.guard import Objection, objection
-from passerelle.cache.judge import ALIKE, APART, likeness_of, pieces
+from passerelle.cache.judge import ALIKE, APART, FEWEST, PIECE_ALIKE, likeness_of
 from passerelle.cache.learn import learn, quarantined, to_compare
 from passerelle.cache.seams import Opinion
 from passerelle.cache.second import Check, Pair
 from passerelle.domain.ask import Ask, Needs, Route
 from passerelle.domain.cache import Caching, Semantic
+from passerelle.text.pieces import pieces
 from passerelle.text.words import Language, language_of, stems
 
 if TYPE_CHECKING:
@@ -48,8 +49,6 @@ MOST = 10_000  # answers, and questions found by meaning
 LATE = 1_000  # texts whose vectors are kept: most questions are embedded when looked for, and again when kept
 NEIGHBOURS = 8
 DEFAULT = Caching(semantic=Semantic())
-_PIECE_ALIKE = 0.9  # cosine: every part of one answer has to be found in the other
-_FEWEST = 4  # stems from which the vector of an answer says what it is about
 
 Embed = Callable[[str], "Vector"]
 Tell = Callable[
@@ -371,10 +370,10 @@ def compare(one: str, other: str, embed: Embed) -> Opinion:
     here, there = [[embed(piece) for piece in pieces(text)] for text in (one, other)]
     if not here or not there:
         return Opinion.UNSURE
-    likeness = likeness_of(here, there, telling=min(len(stems(one)), len(stems(other))) >= _FEWEST)
+    likeness = likeness_of(here, there, telling=min(len(stems(one)), len(stems(other))) >= FEWEST)
     if likeness.whole < APART and likeness.telling:
         return Opinion.DIFFERENT
-    alike = likeness.whole >= ALIKE and likeness.least >= _PIECE_ALIKE
+    alike = likeness.whole >= ALIKE and likeness.least >= PIECE_ALIKE
     return Opinion.SAME if alike and facts is Agreement.AGREED else Opinion.UNSURE
 
 

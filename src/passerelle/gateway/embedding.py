@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from time import monotonic
@@ -20,16 +20,14 @@ import structlog
 
 from passerelle.backends.builtin.errors import BuiltinError
 from passerelle.domain.ask import Ask, Needs, Route, Task
-from passerelle.domain.caller import Caller, Role
 from passerelle.domain.errors import Fault, Unavailable, UpstreamFailed
-from passerelle.gateway.record import Outcome
+from passerelle.gateway.internal import Asking, told
 from passerelle.wire.base64 import from_base64
 
 if TYPE_CHECKING:
     from passerelle.cache.entry import Vector
     from passerelle.domain.cache import Semantic
     from passerelle.gateway.edition import Edition, Editions
-    from passerelle.gateway.recalled import Given
 
 _log = structlog.get_logger(__name__)
 
@@ -82,7 +80,7 @@ class Embeddings:
 
     def __init__(
         self,
-        ask: Callable[[Caller, Ask], Awaitable[Given]],
+        ask: Asking,
         editions: Editions,
         packaged: Packaged,
     ) -> None:
@@ -137,12 +135,7 @@ class Embeddings:
         )
         if self._what_is(name) != behind:
             raise Unavailable(_CHANGED)
-        answer = await self._ask(Caller(f"internal:{USE}", tenant, Role.MEMBER, USE), ask)
-        try:
-            said = answer.body
-            answer.settle(Outcome.ANSWERED)
-        finally:
-            answer.close()
+        said = await told(self._ask, ask, tenant=tenant)
         if self._what_is(name) != behind:  # who knows which of the two has answered
             raise Unavailable(_CHANGED)
         return _vectors(said, len(texts))

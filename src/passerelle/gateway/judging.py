@@ -10,21 +10,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from passerelle.domain.ask import Ask, Needs, Route, Task
-from passerelle.domain.caller import Caller, Role
 from passerelle.domain.catalog import Catalog
 from passerelle.domain.errors import Refused
-from passerelle.gateway.record import Outcome
+from passerelle.gateway.internal import Asking, told
 from passerelle.guardrails.injection import weigh
-
-if TYPE_CHECKING:
-    from passerelle.gateway.recalled import Given
 
 USE = "cache-judge"
 _PATIENCE = 25.0  # seconds
@@ -60,7 +56,7 @@ class Judging:
 
     def __init__(
         self,
-        ask: Callable[[Caller, Ask], Awaitable[Given]],
+        ask: Asking,
         catalog: Callable[[], Catalog],
         *,
         draw: Callable[[int], bytes] = os.urandom,
@@ -96,12 +92,7 @@ class Judging:
             patience=_PATIENCE,
             use=USE,
         )
-        answer = await self._ask(Caller(f"internal:{USE}", tenant, Role.MEMBER, USE), ask)
-        try:
-            said = answer.body
-            answer.settle(Outcome.ANSWERED)
-        finally:
-            answer.close()
+        said = await told(self._ask, ask, tenant=tenant)
         return verdict(said, verdicts)
 
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 import orjson
 
 from passerelle.domain.ask import Ask, Needs, Route, Task
-from passerelle.domain.caller import Caller, Role
 from passerelle.domain.catalog import Catalog
 from passerelle.domain.errors import Fault, UpstreamFailed
-from passerelle.gateway.recalled import Given
-from passerelle.gateway.record import Outcome
+from passerelle.gateway.internal import Asking, told
 
 USE = "moderation"
 _LONGEST_VERDICT = 30  # tokens
@@ -35,9 +33,7 @@ _HARMLESS = frozenset(
 class Moderation:
     """Judges texts by models of the configuration in force."""
 
-    def __init__(
-        self, ask: Callable[[Caller, Ask], Awaitable[Given]], catalog: Callable[[], Catalog]
-    ) -> None:
+    def __init__(self, ask: Asking, catalog: Callable[[], Catalog]) -> None:
         self._ask = ask
         self._catalog = catalog
 
@@ -61,12 +57,7 @@ class Moderation:
             size=len(text.encode()),
             use=USE,
         )
-        answer = await self._ask(Caller(f"internal:{USE}", tenant, Role.MEMBER, USE), ask)
-        try:
-            said = answer.body
-            answer.settle(Outcome.ANSWERED)
-        finally:
-            answer.close()
+        said = await told(self._ask, ask, tenant=tenant)
         try:
             reply = orjson.loads(said)
             return _label(reply) if classifies else _judgement(reply)

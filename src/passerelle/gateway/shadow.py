@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic, time
 from typing import TYPE_CHECKING
@@ -18,16 +18,14 @@ import structlog
 from passerelle.cache.entry import Kept
 from passerelle.cache.replay import said_whole
 from passerelle.domain.cache import Wishes
-from passerelle.domain.caller import Caller, Role
 from passerelle.domain.errors import Forbidden, PasserelleError
-from passerelle.gateway.record import Outcome
+from passerelle.gateway.internal import Asking, told
 from passerelle.routing.plan import find_model
 
 if TYPE_CHECKING:
     from passerelle.cache.entry import Spot
     from passerelle.domain.ask import Ask
     from passerelle.domain.catalog import Catalog
-    from passerelle.gateway.recalled import Given
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +42,7 @@ class Shadow:
 
     def __init__(
         self,
-        ask: Callable[[Caller, Ask], Awaitable[Given]],
+        ask: Asking,
         catalog: Callable[[], Catalog],
         *,
         clock: Callable[[], float] = time,
@@ -80,12 +78,7 @@ class Shadow:
 
     async def _asked(self, ask: Ask, spot: Spot) -> Kept | None:
         again = self._again(ask, spot.tenant)
-        answer = await self._ask(Caller(f"internal:{USE}", spot.tenant, Role.MEMBER, USE), again)
-        try:
-            said = said_whole(answer.body, again.route)
-            answer.settle(Outcome.ANSWERED)
-        finally:
-            answer.close()
+        said = said_whole(await told(self._ask, again, tenant=spot.tenant), again.route)
         if said is None:
             return None
         now = self._clock()

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from passerelle.domain.guardrails import Embedder, Injection, Moderation, Moderator, Topics, Words
 from passerelle.guardrails.injection import weigh
 from passerelle.guardrails.words import Lexicon
+from passerelle.text.pieces import pieces
 
 TOO_LONG = "too-long"  # more text than the rule reads, or more texts
 MOST_TEXTS = 1_000  # of one call, each of which a rule asks a model about
 NO_TOPIC = "no-topic"  # near to none of the labels
 
 _IN_THREAD = 16_384  # characters from which a text is looked at beside the event loop
-_PIECE = 500  # characters that are embedded at once: the packaged embedder reads 256 tokens
 _BATCH = 16  # pieces in one call of the embedder
 _PATIENCE = 10.0  # seconds one call of the embedder may take
-_END_OF_SENTENCE = re.compile(r"(?<=[.!?…\n])\s+")
 
 
 class Judge(Protocol):
@@ -108,23 +106,6 @@ class TopicJudge:
         if vectors.ndim != 2 or len(vectors) != len(texts) or not np.isfinite(vectors).all():
             raise ValueError("the embedder gave no vector for each text")
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-
-
-def pieces(text: str) -> list[str]:
-    """A text in pieces that the embedder reads whole, cut between sentences where there are any."""
-    if len(text) <= _PIECE:
-        return [text] if any(map(str.isalnum, text)) else []
-    found: list[str] = []
-    now = ""
-    for sentence in _END_OF_SENTENCE.split(text):
-        if now and len(now) + len(sentence) >= _PIECE:
-            found.append(now)
-            now = ""
-        now = f"{now} {sentence}" if now else sentence
-        while len(now) > _PIECE:
-            found.append(now[:_PIECE])
-            now = now[_PIECE:]
-    return [piece for piece in [*found, now] if any(map(str.isalnum, piece))]
 
 
 class ModerationJudge:

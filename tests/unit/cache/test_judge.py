@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from passerelle.cache.entry import Kept
-from passerelle.cache.judge import AnswerJudge, Budget, Vectors, likeness_of, pieces
+from passerelle.cache.judge import AnswerJudge, Budget, Vectors, likeness_of
 from passerelle.cache.seams import Judged, Opinion
 from passerelle.domain.cache import Judging, Semantic
 from passerelle.domain.errors import Unavailable
+from passerelle.text.pieces import pieces
 
 if TYPE_CHECKING:
     from passerelle.cache.entry import Vector

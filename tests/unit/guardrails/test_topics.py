@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from passerelle.backends.builtin.embedder import Embedder
 from passerelle.domain.guardrails import Topics
-from passerelle.guardrails.judges import TopicJudge, pieces
+from passerelle.guardrails.judges import TopicJudge
+from passerelle.text.pieces import pieces
 from tests.unit.guardrails.topics import LABELS, QUESTIONS
 
 
