@@ -131,7 +131,7 @@ class Keeper:
             return None
         reason = unfit(said.message, said.finish_reason)
         if reason is None and len(str(said.message.get("content"))) > LARGEST:
-            self.told.learned(tenant, "too-large")
+            self.told.learned(tenant, Reason.LARGE.value)
             return None
         if reason is not None:
             self.told.learned(tenant, reason.value)

@@ -84,7 +84,6 @@ class Reason(StrEnum):
     HISTORY = "history"  # more than one turn: the same conversation only
     LONG = "too-long"
     SHAPE = "no-question"  # there is no last text of a user
-    LANGUAGE = "language"
     UNFINISHED = "unfinished"
     REFUSED = "refused-answer"
     LARGE = "too-large"
