@@ -50,6 +50,7 @@ from passerelle.limits.memory import MemoryStore
 from passerelle.limits.places import Places
 from passerelle.limits.retries import Retries
 from passerelle.limits.store import LimitStore
+from passerelle.pipelines.rag.desk import Rag
 from passerelle.remembering import Ground as Standing
 from passerelle.remembering import Remembering
 from passerelle.routing.load import load
@@ -219,13 +220,15 @@ async def serving(
     qdrant: tuple[str, str | None] | None = None,
     now: Callable[[], float] = time.time,
     books: Books | None = None,
+    rag: Rag | None = None,
 ) -> AsyncIterator[Served]:
     """Serve a configuration on a free port until the block ends; the inference routes, or the `whole` surface.
 
     `wrap` puts something in front of the application; `patience` is how long streams are watched idly;
     `watch` and `store` are what its calls share, where a test wants to hold them itself; `sinks` get records too;
     `desk` answers what is asked of the cache, in place of the cache itself, which keeps by the clock `now` and shares by
-    `redis` and `qdrant` (address and key); `books` are where tries are written down, in place of the ledger in memory.
+    `redis` and `qdrant` (address and key); `books` are where tries are written down, in place of the ledger in memory;
+    `rag` answers from documents.
     """
     environment = environment or {}
     keys = keys or FixedKeys(callers or {KEY.encode(): Caller("key_test", "acme", Role.MEMBER)})
@@ -241,7 +244,7 @@ async def serving(
     )
     services = _services(gateway, editions, keys=keys, limits=limits, patience=patience)
     cache = desk or _desk(remembering, editions, metrics)
-    services = replace(services, cache=cache, metrics=metrics.exposition)
+    services = replace(services, cache=cache, metrics=metrics.exposition, rag=rag or services.rag)
     app = build_app(services) if whole else Front(_nothing_else, hot_routes(services))
     try:
         if desk is None:

@@ -77,8 +77,10 @@ def alike(
 
 
 def labels_of(ask: Ask, model: str) -> tuple[str, ...]:
-    """What invalidates an answer as a whole: its tenant, its model, and the prompt that its application gives."""
+    """What invalidates an answer as a whole: its tenant, its model, its documents, and its application's prompt."""
     labels = ["tenant", f"model:{model}"]
+    if ask.collection:
+        labels.append(f"collection:{ask.collection}")
     if (prompt := prompt_version(ask)) is not None:
         labels.append(f"prompt:{prompt}")
     return tuple(labels)

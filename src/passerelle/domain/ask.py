@@ -82,6 +82,7 @@ class Ask:
     size: int = 0  # bytes of what is asked; an image counts as `IMAGE_BYTES`
     use: str = ""  # what it is for, where Passerelle itself asks
     wishes: Wishes = NO_WISHES  # of the cache
+    collection: str = ""  # whose passages its words hold: what is deleted there takes the answer with it
 
 
 @dataclass(frozen=True, slots=True)

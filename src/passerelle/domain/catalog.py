@@ -17,6 +17,7 @@ from passerelle.domain.guardrails import Guardrail
 from passerelle.domain.identity import Issuer
 from passerelle.domain.limits import Concurrency, Limits
 from passerelle.domain.prices import Stated
+from passerelle.domain.rag import Rag
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,7 @@ class Tenant:
     guardrails: tuple[Guardrail, ...] = ()  # asked in this order
     issuers: tuple[Issuer, ...] = ()  # whose tokens are taken for this tenant
     cache: Caching | None = None  # None: nothing is kept
+    rag: Rag | None = field(default_factory=Rag)  # None: it has no documents here
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 
 from passerelle.cache.visit import Visit
-from passerelle.domain.ask import Ask
+from passerelle.domain.ask import Ask, Task
 from passerelle.domain.caller import Caller
 from passerelle.domain.catalog import Catalog, Model, Target, Tenant
 from passerelle.domain.errors import Blocked, Forbidden, PasserelleError, Refused, UpstreamFailed
@@ -22,7 +22,7 @@ from passerelle.gateway.record import Outcome, Sink
 from passerelle.gateway.tries import Tries
 from passerelle.gateway.watch import Engagement, Watch
 from passerelle.guardrails.guard import Guard, Guards
-from passerelle.limits.limiter import Limiter
+from passerelle.limits.limiter import Limiter, Permit
 from passerelle.routing.plan import Plan, find_model, refuse_empty
 
 
@@ -52,10 +52,21 @@ class Gateway:
         self._recall = recall
         self._finishing: set[asyncio.Task[None]] = set()
 
-    async def ask(self, caller: Caller, ask: Ask) -> Given:
+    async def admit(self, caller: Caller, model: str | None = None) -> Permit:
+        """A request and a place of a caller's limits, for work of which asking that model is a part.
+
+        Whoever is given it, settles it. Raises Refused.
+        """
+        catalog = self._editions.catalog
+        tenant = tenant_of(caller, catalog)
+        name = find_model(catalog, tenant, model, Task.CHAT).name if model is not None else None
+        return await self._limiter.admit(tenant, caller, name, self._books.name())
+
+    async def ask(self, caller: Caller, ask: Ask, permit: Permit | None = None) -> Given:
         """An answer that has begun, or that the cache holds; its holder closes it.
 
-        Raises Refused, Unavailable or UpstreamFailed; then the bill is settled already.
+        `permit`: what it was admitted with already. Raises Refused, Unavailable or UpstreamFailed; then the bill is
+        settled already.
         """
         edition = self._editions.enter()
         bill: Bill | None = None
@@ -64,7 +75,7 @@ class Gateway:
             catalog = edition.catalog
             tenant = tenant_of(caller, catalog)
             bill = Bill(caller, ask, tenant=tenant, edition=edition, books=self._books, sinks=self._sinks)
-            model = await self._admit(caller, tenant, ask, edition=edition, bill=bill)
+            model = await self._admit(caller, tenant, ask, edition=edition, bill=bill, permit=permit)
             # What Passerelle asks for itself was looked at where it came from, and looking would never end.
             guard = None if ask.use else self._guards.of(tenant, model.name)
             if guard is not None:
@@ -154,12 +165,24 @@ class Gateway:
             raise
 
     async def _admit(
-        self, caller: Caller, tenant: Tenant, ask: Ask, *, edition: Edition, bill: Bill
+        self,
+        caller: Caller,
+        tenant: Tenant,
+        ask: Ask,
+        *,
+        edition: Edition,
+        bill: Bill,
+        permit: Permit | None,
     ) -> Model:
         """The model asked for, once the limits of the tenant let the call pass.
 
         Calls for models that there are not count too. Raises Refused.
         """
+        if permit is not None:
+            bill.permitted(permit)
+            model = find_model(edition.catalog, tenant, ask.model, ask.route.task)
+            bill.names(model.name)
+            return model
         if ask.use:  # by us: it needs no leave to use a model that only we use
             model = edition.catalog.models[ask.model]
             bill.permitted(await self._limiter.admit(tenant, caller, model.name, self._books.name()))

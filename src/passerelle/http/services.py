@@ -20,6 +20,7 @@ from passerelle.http.intake import Limits, Receive
 from passerelle.http.vigil import Send, Vigil
 from passerelle.ledger.budgets import Budgets
 from passerelle.ledger.outbox import Undelivered
+from passerelle.pipelines.rag.desk import Nowhere, Rag
 from passerelle.reports.desk import Desk
 from passerelle.reports.office import Office
 from passerelle.tenancy.ring import KeyRing
@@ -67,6 +68,7 @@ class Services:
     ready: Callable[[], bool]
     degraded: Callable[[], list[str]]
     cache: CacheDesk = field(default_factory=Nothing)
+    rag: Rag = field(default_factory=Nowhere)
 
 
 def services_of(request: Request) -> Services:

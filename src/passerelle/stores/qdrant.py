@@ -219,12 +219,32 @@ class Qdrant:
 
     async def read(self, collection: str, where: Conditions, *, most: int) -> list[Hit]:
         """Points that are like that, in no order."""
-        records, _ = await self._do(
+        return (await self.page(collection, where, most=most))[0]
+
+    async def page(
+        self,
+        collection: str,
+        where: Conditions,
+        *,
+        most: int,
+        after: str | None = None,
+        with_payload: bool = True,
+        with_vector: bool = False,
+    ) -> tuple[list[Hit], str | None]:
+        """Some of the points that are like that, and with which id the next ones begin; None: there are no more."""
+        records, following = await self._do(
             lambda client: client.scroll(
-                collection, scroll_filter=_filter(where), limit=most, with_payload=True, timeout=READ_SECONDS
+                collection,
+                scroll_filter=_filter(where),
+                limit=most,
+                offset=after,
+                with_payload=with_payload,
+                with_vectors=[""] if with_vector else False,
+                timeout=READ_SECONDS,
             )
         )
-        return [Hit(str(record.id), record.payload or {}) for record in records]
+        hits = [Hit(str(record.id), record.payload or {}, vector=_dense(record.vector)) for record in records]
+        return hits, None if following is None else str(following)
 
     async def count(self, collection: str, where: Conditions) -> int:
         """How many points are like that, exactly."""

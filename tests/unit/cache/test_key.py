@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -171,3 +172,9 @@ def test_a_prompt_version_is_that_of_the_application_and_not_of_its_user() -> No
     assert prompt_version(one) == prompt_version(other) is not None
     assert prompt_version(ask_of(QUESTION)) is None
     assert labels_of(one, "assistant") == ("tenant", "model:assistant", f"prompt:{prompt_version(one)}")
+
+
+def test_an_answer_from_documents_goes_when_something_of_their_collection_goes() -> None:
+    drawn = replace(ask_of(QUESTION), collection="handbook")
+
+    assert labels_of(drawn, "assistant") == ("tenant", "model:assistant", "collection:handbook")

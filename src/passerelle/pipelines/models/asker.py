@@ -64,6 +64,7 @@ class Asker:
     use: str = ""
     patience: float | None = None  # seconds after which an answer is of no use
     wishes: Wishes = NO_WISHES  # of the cache
+    collection: str = ""  # whose passages its calls hold
 
     @classmethod
     def within(
@@ -155,6 +156,7 @@ class Asker:
             size=size,
             use=self.use,
             wishes=self.wishes,
+            collection=self.collection,
         )
 
     def _known(self, model: str) -> str:

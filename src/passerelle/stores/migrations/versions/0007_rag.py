@@ -1,0 +1,146 @@
+"""Collections, their documents and what came as them; answers, and conversations where they are kept."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+revision = "0007"
+down_revision = "0006"
+
+_MOMENT = sa.DateTime(timezone=True)
+_NOW = sa.func.clock_timestamp()
+_NONE = sa.text("'{}'")
+
+
+def upgrade() -> None:
+    """Make the tables, and give keys groups."""
+    op.add_column("api_key", sa.Column("groups", ARRAY(sa.Text), nullable=False, server_default=_NONE))
+    op.create_table(
+        "rag_collection",
+        sa.Column("tenant", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("description", sa.Text, nullable=False, server_default=""),
+        sa.Column("embedder", sa.Text),
+        sa.Column("width", sa.Integer, nullable=False),
+        sa.Column("size", sa.Integer, nullable=False),
+        sa.Column("overlap", sa.Integer, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
+        sa.Column("dropping", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("created_at", _MOMENT, nullable=False, server_default=_NOW),
+        sa.Column("updated_at", _MOMENT, nullable=False, server_default=_NOW),
+    )
+    _make_documents()
+    _make_answers()
+
+
+def _make_documents() -> None:
+    op.create_table(
+        "rag_document",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("tenant", sa.Text, nullable=False),
+        sa.Column("collection", sa.Text, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("origin", sa.Text, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column(
+            "given", sa.BigInteger, nullable=False, server_default="1"
+        ),  # counts what came under its key
+        sa.Column("indexed", sa.BigInteger),  # which of those is found
+        sa.Column("title", sa.Text, nullable=False, server_default=""),
+        sa.Column(
+            "said_title", sa.Text, nullable=False, server_default=""
+        ),  # by its sender, before what it says
+        sa.Column("url", sa.Text),
+        sa.Column("media_type", sa.Text, nullable=False, server_default=""),
+        sa.Column("language", sa.Text, nullable=False, server_default=""),
+        sa.Column("groups", ARRAY(sa.Text), nullable=False, server_default=_NONE),
+        sa.Column("metadata", JSONB, nullable=False, server_default=_NONE),
+        sa.Column("code", sa.Text),
+        sa.Column("message", sa.Text),
+        sa.Column("warnings", ARRAY(sa.Text), nullable=False, server_default=_NONE),
+        sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("pages", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("characters", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("chunks", sa.Integer, nullable=False, server_default="0"),
+        sa.Column(
+            "digest", sa.LargeBinary
+        ),  # of what came, and of everything that changes what is indexed of it
+        sa.Column("duplicate_of", sa.Text),
+        sa.Column("job", sa.Text),
+        sa.Column("refresh", sa.Float),
+        sa.Column("final_url", sa.Text),
+        sa.Column("etag", sa.Text),
+        sa.Column("last_modified", sa.Text),
+        sa.Column("created_at", _MOMENT, nullable=False, server_default=_NOW),
+        sa.Column("updated_at", _MOMENT, nullable=False, server_default=_NOW),
+        sa.Column("indexed_at", _MOMENT),
+        sa.Column("checked_at", _MOMENT),
+        sa.ForeignKeyConstraint(
+            ["tenant", "collection"], ["rag_collection.tenant", "rag_collection.name"], ondelete="CASCADE"
+        ),
+        sa.UniqueConstraint("tenant", "collection", "key"),
+    )
+    op.create_index("rag_document_newest", "rag_document", ["tenant", "collection", "created_at", "id"])
+    op.create_index("rag_document_digest", "rag_document", ["tenant", "collection", "digest"])
+    op.create_index(
+        "rag_document_refresh",
+        "rag_document",
+        ["checked_at"],
+        postgresql_where=sa.text("refresh IS NOT NULL"),
+    )
+    op.create_table(  # apart, so that documents are listed without it
+        "rag_content",
+        sa.Column(
+            "document", sa.Text, sa.ForeignKey("rag_document.id", ondelete="CASCADE"), primary_key=True
+        ),
+        sa.Column("content", sa.LargeBinary, nullable=False),
+    )
+
+
+def _make_answers() -> None:
+    op.create_table(
+        "rag_conversation",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("tenant", sa.Text, nullable=False),
+        sa.Column("collection", sa.Text, nullable=False),
+        sa.Column("key_id", sa.Text, nullable=False),
+        sa.Column("user", sa.Text, nullable=False, server_default=""),
+        sa.Column("created_at", _MOMENT, nullable=False, server_default=_NOW),
+        sa.Column("updated_at", _MOMENT, nullable=False, server_default=_NOW),
+        sa.Column("ends_at", _MOMENT, nullable=False),
+    )
+    op.create_index(
+        "rag_conversation_newest", "rag_conversation", ["tenant", "key_id", "user", "updated_at", "id"]
+    )
+    op.create_index("rag_conversation_ends", "rag_conversation", ["ends_at"])
+    op.create_table(  # what is known of an answer without its words; these are with its conversation, if anywhere
+        "rag_answer",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("tenant", sa.Text, nullable=False),
+        sa.Column("collection", sa.Text, nullable=False),
+        sa.Column("key_id", sa.Text, nullable=False),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("refusal", sa.Text),
+        sa.Column("citations", sa.Integer, nullable=False),
+        sa.Column("supported", sa.Integer, nullable=False),
+        sa.Column("cost", sa.Text, nullable=False),
+        sa.Column("seconds", JSONB, nullable=False),
+        sa.Column("thumb", sa.Text),
+        sa.Column("comment", sa.Text, nullable=False, server_default=""),
+        sa.Column("conversation", sa.Text, sa.ForeignKey("rag_conversation.id", ondelete="CASCADE")),
+        sa.Column("number", sa.Integer),
+        sa.Column("question", sa.Text),
+        sa.Column("answer", sa.Text),
+        sa.Column("at", _MOMENT, nullable=False, server_default=_NOW),
+    )
+    op.create_index("rag_answer_conversation", "rag_answer", ["conversation", "number"], unique=True)
+    op.create_index("rag_answer_tenant", "rag_answer", ["tenant", "collection", "at"])
+
+
+def downgrade() -> None:
+    """Drop them."""
+    for table in ("rag_answer", "rag_conversation", "rag_content", "rag_document", "rag_collection"):
+        op.drop_table(table)
+    op.drop_column("api_key", "groups")
