@@ -214,6 +214,39 @@ async def test_got_passages_are_in_the_order_of_their_ids(chunks: Chunks) -> Non
     assert [chunk.id for chunk in await chunks.get(collection(), wanted)] == ["p99", "p3", "p42", "p0"]
 
 
+async def test_a_documents_passages_are_listed_as_they_are_read(chunks: Chunks) -> None:
+    some = [
+        passage(
+            n, document="d", page=n % 4 or None, start=1000 - n, groups=frozenset({"rh"} if n % 3 else ())
+        )
+        for n in range(600)
+    ]
+    await chunks.upsert(collection(), [*some, passage(999)], [vector(n) for n in range(601)])
+    listed = await chunks.listed(collection(), "d")
+    places = [(chunk.page or 0, chunk.start) for chunk in listed]
+    assert len(listed) == 600
+    assert places == sorted(places)
+    assert {chunk.id for chunk in listed} == {chunk.id for chunk in some}
+    assert len(await chunks.listed(collection(), "d", groups=frozenset())) == 200
+    assert len(await chunks.listed(collection(), "d", groups=frozenset({"rh"}))) == 600
+    assert await chunks.listed(collection(), "nobody") == []
+    assert await chunks.listed(collection(name="never"), "d") == []
+
+
+async def test_vectors_come_back_at_length_one_for_those_that_are_there(chunks: Chunks) -> None:
+    await chunks.upsert(
+        collection(), [passage(1), passage(2)], [vector(1), [3.0 * number for number in vector(2)]]
+    )
+    found = await chunks.vectors(collection(), ["p2", "nobody", "p1"])
+    assert set(found) == {"p1", "p2"}
+    for number in (1, 2):
+        assert found[f"p{number}"] == pytest.approx(vector(number), abs=1e-6)
+    assert await chunks.vectors(collection("b"), ["p1"]) == {}
+    plain = collection(name="words", width=0)
+    await chunks.upsert(plain, [passage(1)])
+    assert await chunks.vectors(plain, ["p1"]) == {}
+
+
 async def test_a_collection_may_have_words_only(chunks: Chunks) -> None:
     plain = collection(width=0)
     await chunks.upsert(plain, [passage(1, "un mot")])

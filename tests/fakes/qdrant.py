@@ -179,12 +179,15 @@ class QdrantFake(Engine):
         records, after = shard.scroll(
             edge.ScrollRequest(
                 limit=body.get("limit", 10),
+                offset=body.get("offset"),
                 filter=_filter(body.get("filter")),
                 with_payload=bool(body.get("with_payload", False)),
-                with_vector=False,
+                with_vector=body.get("with_vector", False),
             )
         )
-        points = [{"id": str(record.id), "payload": record.payload} for record in records]
+        points = [
+            {"id": str(record.id), "payload": record.payload, "vector": record.vector} for record in records
+        ]
         return {"points": points, "next_page_offset": None if after is None else str(after)}
 
     def _updated(self, shard: edge.EdgeShard, operation: Any) -> Json:

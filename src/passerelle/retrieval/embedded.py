@@ -17,11 +17,13 @@ from passerelle.domain.retrieval import Chunk, Collection, Hit, Mode, Query, nam
 from passerelle.retrieval import payload, protocol
 from passerelle.retrieval.line import Line
 from passerelle.retrieval.names import MOST_OPEN
-from passerelle.retrieval.store import Chunks, Unfit, Vectors, few, fit, fits
+from passerelle.retrieval.store import Chunks, Unfit, Vectors, few, fit, fits, in_order
+from passerelle.retrieval.summoning import Summons
 
 _READ_SECONDS, _WRITE_SECONDS = 20.0, 60.0  # an owner that has to be started may take some
 _MOST_CHUNKS = 64  # of one request: what is written at a time holds up nobody
 _MOST_CHARACTERS = 1_000_000
+_MOST_NUMBERS = 200_000  # of the vectors of one reply
 _FOLDER = "vectors"
 
 
@@ -30,8 +32,8 @@ class Embedded(Chunks):
 
     def __init__(self, data: Path, *, most_open: int = MOST_OPEN) -> None:
         folder = data.absolute() / _FOLDER
-        self._reads = Line(folder, most_open=most_open)
-        self._writes = Line(folder, most_open=most_open)
+        summons = Summons(folder, most_open=most_open)
+        self._reads, self._writes = Line(summons), Line(summons)
 
     @override
     async def ensure(self, collection: Collection) -> None:
@@ -93,6 +95,31 @@ class Embedded(Chunks):
         told = None if groups is None else sorted(groups)
         found = await self._read("get", collection, ids=list(ids), groups=told)
         return [payload.chunk(collection, one) for one in found]
+
+    @override
+    async def listed(
+        self, collection: Collection, document: str, *, groups: frozenset[str] | None = None
+    ) -> list[Chunk]:
+        told = {"document": document, "groups": None if groups is None else sorted(groups)}
+        chunks: list[Chunk] = []
+        after = None
+        while True:
+            some, after = await self._read("page", collection, **told, after=after)
+            chunks += [payload.chunk(collection, one) for one in some]
+            if after is None:
+                return in_order(chunks)
+
+    @override
+    async def vectors(self, collection: Collection, ids: Sequence[str]) -> dict[str, list[float]]:
+        few(ids)
+        if not collection.width:
+            return {}
+        found: dict[str, list[float]] = {}
+        at_once = max(1, _MOST_NUMBERS // collection.width)
+        for start in range(0, len(ids), at_once):
+            some = await self._read("vectors", collection, ids=list(ids[start : start + at_once]))
+            found |= {name: list(protocol.read_vector(letters)) for name, letters in some.items()}
+        return found
 
     @override
     async def settle(self, collection: Collection) -> None:

@@ -57,7 +57,7 @@ class TenantVectorStore(VectorStore):
     async def aadd_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
         given = kwargs.get("ids") or [document.id for document in documents]
         names = [str(one) if one is not None else str(uuid.uuid4()) for one in given]
-        some = [_chunk(name, document) for name, document in zip(names, documents, strict=True)]
+        some = [as_chunk(name, document) for name, document in zip(names, documents, strict=True)]
         vectors = None
         if self._collection.width and self._embedding is not None:
             vectors = await self._embedding.aembed_documents([chunk.indexed for chunk in some])
@@ -239,8 +239,8 @@ def _running() -> asyncio.AbstractEventLoop | None:
 _FIELDS = {"title": str, "page": int, "start": int, "end": int, "language": str}
 
 
-def _chunk(name: str, document: Document) -> Chunk:
-    """Raises ValueError."""
+def as_chunk(name: str, document: Document) -> Chunk:
+    """A document under a name; metadata called like a chunk's fields become those. Raises ValueError."""
     own = dict(document.metadata)
     fields: dict[str, Any] = {}
     for field, kind in _FIELDS.items():

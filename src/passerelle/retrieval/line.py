@@ -5,32 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
-import subprocess
-import sys
-import time
-from pathlib import Path
 from typing import Any
 
 from passerelle.retrieval import protocol
-from passerelle.retrieval.names import GATE, LOG, SOCKET
 from passerelle.retrieval.store import Unfit, Unreachable
-from passerelle.stores.folder import connect_to
-from passerelle.stores.locks import take
+from passerelle.retrieval.summoning import Summons
 
-_START_SECONDS = 15.0
-_CONNECT_SECONDS = 1.0
-_POLL_SECONDS = 0.01
 _TRIES = 3  # of a request whose owner dies: it may be the request that kills it
 _UNDER_WAY = 64  # requests of one connection
-_LONGEST_LOG = 1_048_576
 
 
 class Line:
     """One connection, opened when it is needed. Whoever makes it, closes it."""
 
-    def __init__(self, folder: Path, *, most_open: int) -> None:
-        self._folder, self._most_open = folder, most_open
+    def __init__(self, summons: Summons) -> None:
+        self._summons = summons
         self._dialling: asyncio.Task[None] | None = None
         self._places = asyncio.Semaphore(_UNDER_WAY)
         self._numbers = itertools.count(1)
@@ -89,8 +78,14 @@ class Line:
     async def _dial(self) -> None:
         await self._hang_up()
         # A thread of its own: an owner that is not there is started, and waited for.
-        connected = await asyncio.to_thread(summon, self._folder, self._most_open)
-        reader, self._writer = await asyncio.open_unix_connection(sock=connected, limit=1 << 20)
+        connected = await asyncio.to_thread(self._summons.connect)
+        reader, writer = await asyncio.open_unix_connection(sock=connected, limit=1 << 20)
+        try:
+            await _greet(reader, writer)
+        except BaseException:
+            writer.close()
+            raise
+        self._writer = writer
         self._reading = asyncio.create_task(self._read(reader))
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
@@ -121,67 +116,20 @@ class Line:
                 await reading
 
 
+async def _greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Raises Unreachable where the owner is of another version, ConnectionError where it is gone."""
+    writer.write(protocol.frame({"do": "hello", "n": 0}))
+    try:
+        hello = protocol.outcome(await protocol.read(reader, most=protocol.LONGEST_REPLY))
+    except (asyncio.IncompleteReadError, protocol.Malformed):
+        raise ConnectionResetError("the owner is gone") from None
+    if hello.get("version") != protocol.VERSION:
+        raise Unreachable(
+            "The folder of the passages is in use by another version of Passerelle; stop that first."
+        )
+
+
 def _heard(task: asyncio.Task[None]) -> None:
     """Its failure has been told to whoever waited, if anybody still did."""
     if not task.cancelled():
         task.exception()
-
-
-def summon(folder: Path, most_open: int) -> Any:
-    """A connected socket; an owner is started if there is none. Blocks. Raises Unreachable."""
-    with contextlib.suppress(OSError):
-        return connect_to(folder / SOCKET, timeout=_CONNECT_SECONDS)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        gate = take(folder / GATE, exclusive=True, seconds=_START_SECONDS)
-    except (OSError, TimeoutError) as error:
-        said = (error.strerror or "error").lower()
-        raise Unreachable(f"The folder of the passages cannot be used: {said}.") from None
-    try:
-        return _started(folder, most_open)
-    except OSError as error:
-        said = (error.strerror or "error").lower()
-        raise Unreachable(f"The owner of the passages cannot be started: {said}.") from None
-    finally:
-        os.close(gate)
-
-
-def _started(folder: Path, most_open: int) -> Any:
-    """Behind the gate: somebody else may have started one meanwhile."""
-    deadline = time.monotonic() + _START_SECONDS
-    launched = 0.0
-    while True:
-        with contextlib.suppress(OSError):
-            return connect_to(folder / SOCKET, timeout=_CONNECT_SECONDS)
-        if time.monotonic() > deadline:
-            raise Unreachable(f"The owner of the passages does not start; {folder / LOG} says why.")
-        if time.monotonic() - launched > _START_SECONDS / 2:
-            launched = time.monotonic()
-            _launch(folder, most_open)
-        time.sleep(_POLL_SECONDS)
-
-
-def _launch(folder: Path, most_open: int) -> None:
-    """Start an owner; it leaves its parent at once. It is given nothing of our environment: that holds secrets."""
-    log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        if os.fstat(log).st_size > _LONGEST_LOG:
-            os.ftruncate(log, 0)
-        subprocess.run(
-            [sys.executable, "-m", "passerelle.retrieval.owner", str(folder), str(most_open)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            env={
-                "PATH": os.defpath,
-                "LC_ALL": "C.UTF-8",
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            },
-            check=False,
-            timeout=_START_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        raise Unreachable("The owner of the passages does not start.") from None
-    finally:
-        os.close(log)

@@ -2,8 +2,8 @@
 
 Qdrant's engine holds Python's lock in every call and admits one process to a folder, so it has a process of its own:
 started by the first who needs it, found by all through a unix socket that only the folder's user may open, elected
-by a lock on a file that the kernel lets go of however a process ends. Started as a module with the folder, and how
-many shards may be open, as arguments.
+by a lock on a file that the kernel lets go of however a process ends. Started as a module with the folder, how many
+shards may be open, and a pipe to say through how it went, as arguments.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from passerelle.domain.retrieval import named
 from passerelle.retrieval import payload, protocol
-from passerelle.retrieval.names import LOCK, MOST_OPEN, POINTS, SOCKET
+from passerelle.retrieval.names import HELD, LOCK, MOST_OPEN, POINTS, READY, SOCKET
 from passerelle.retrieval.shards import Shards
 from passerelle.retrieval.store import Unfit, Unreachable
 from passerelle.stores.folder import short_path
@@ -31,6 +32,8 @@ from passerelle.stores.locks import take
 IDLE_SECONDS = 2.0  # after its last client it stays this long
 MOST_CLIENTS = 128
 _LOCK_SECONDS = 10.0  # its predecessor may be closing its shards
+_DEAF_SECONDS = 2.0  # how long one may hold the lock without an answer at its socket
+_LONGEST_WORD = 300  # bytes said of a failure
 _SLICE = 64  # chunks written before others get their turn
 _QUIET_SECONDS = 5.0  # between looks for what is to be brought to the disk
 _PEER = struct.Struct("3i")  # struct ucred: process, user, group
@@ -53,6 +56,8 @@ class Owner:
             "search": self._search,
             "count": self._count,
             "get": self._get,
+            "page": self._page,
+            "vectors": self._vectors,
             "settle": self._settle,
             "hello": self._hello,
         }
@@ -115,6 +120,18 @@ class Owner:
         groups = None if request["groups"] is None else frozenset(request["groups"])
         chunks = self._shards.get(collection, request["ids"], groups=groups)
         return [payload.payload(collection, chunk) for chunk in chunks]
+
+    async def _page(self, request: Json) -> Any:
+        collection = protocol.read_collection(request["in"])
+        groups = None if request["groups"] is None else frozenset(request["groups"])
+        chunks, after = self._shards.page(
+            collection, request["document"], groups=groups, after=request["after"]
+        )
+        return [[payload.payload(collection, chunk) for chunk in chunks], after]
+
+    async def _vectors(self, request: Json) -> Any:
+        found = self._shards.vectors(protocol.read_collection(request["in"]), request["ids"])
+        return {name: protocol.written_vector(vector) for name, vector in found.items()}
 
     async def _settle(self, request: Json) -> Any:
         self._shards.settle(protocol.read_collection(request["in"]))
@@ -217,13 +234,14 @@ def _listening(path: Path) -> socket.socket:
     return listening
 
 
-async def _own(folder: Path, most_open: int) -> None:
+async def _own(folder: Path, most_open: int, tell: Callable[[str], None]) -> None:
     shards = Shards(folder / POINTS, most_open=most_open)
     try:
         service = Service(Owner(shards), shards)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, service.stop)
         listening = _listening(folder / SOCKET)
         try:
+            tell(READY)
             await service.run(listening)
         finally:
             listening.close()
@@ -236,19 +254,56 @@ def main(arguments: list[str]) -> int:
     """Leave the process that started this one, become the owner if there is none, and serve."""
     folder = Path(arguments[0])
     most_open = int(arguments[1]) if len(arguments) > 1 else MOST_OPEN
+    tell = _teller(int(arguments[2]) if len(arguments) > 2 else None)
     if os.fork():
         os._exit(0)  # nobody's child: whoever started it has no dead child to collect
     os.setsid()  # a key pressed in a terminal is not for it
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # passages are not for a dump of its memory
     try:
-        lock = take(folder / LOCK, exclusive=True, seconds=_LOCK_SECONDS)
-    except TimeoutError:
-        return 0  # there is one
-    try:
-        asyncio.run(_own(folder, most_open))
-    finally:
-        os.close(lock)
+        lock = _elected(folder)
+        if lock is None:
+            tell(HELD)
+            return 0
+        asyncio.run(_own(folder, most_open, tell))  # the lock goes with the process
+    except (OSError, Unreachable) as error:
+        tell(
+            str(error.strerror or type(error).__name__).lower()
+            if isinstance(error, OSError)
+            else error.message
+        )
+        raise
     return 0
+
+
+def _elected(folder: Path) -> int | None:
+    """The lock of the folder's owner; None where another one keeps it.
+
+    One that is closing its shards has taken its socket away, and is waited for; one whose socket is there, though nobody
+    answers at it, is on another machine.
+    """
+    patience = time.monotonic() + _LOCK_SECONDS
+    deaf = time.monotonic() + _DEAF_SECONDS
+    while True:
+        with contextlib.suppress(TimeoutError):
+            return take(folder / LOCK, exclusive=True, seconds=0.1)
+        now = time.monotonic()
+        if not (folder / SOCKET).exists():
+            deaf = now + _DEAF_SECONDS
+        if now > min(patience, deaf):
+            return None
+
+
+def _teller(pipe: int | None) -> Callable[[str], None]:
+    """Says one word to whoever started this process, if anybody wants to know."""
+    left = [] if pipe is None else [pipe]
+
+    def tell(word: str) -> None:
+        while left:
+            with contextlib.suppress(OSError):  # nobody listens any more
+                os.write(left[0], word.encode()[:_LONGEST_WORD])
+            os.close(left.pop())
+
+    return tell
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from passerelle.domain.retrieval import Chunk, Collection, Condition, Hit, Mode,
 from passerelle.retrieval import payload
 from passerelle.retrieval.store import Unfit, Unreachable
 
-VERSION = 1  # of all this; owners and askers of different ones do not talk
+VERSION = 2  # of all this; owners and askers of different ones do not talk
 LONGEST_REQUEST = 16 * 1_048_576  # bytes
 LONGEST_REPLY = 128 * 1_048_576
 _LENGTH = struct.Struct("!I")

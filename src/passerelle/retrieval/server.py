@@ -16,13 +16,14 @@ from typing_extensions import override
 from passerelle.domain.retrieval import Chunk, Collection, Hit, Mode, Query, named
 from passerelle.retrieval import bm25, payload
 from passerelle.retrieval.ranking import Found, ranked
-from passerelle.retrieval.store import Chunks, Unfit, Unreachable, Vectors, few, fit, fits
+from passerelle.retrieval.store import Chunks, Unfit, Unreachable, Vectors, few, fit, fits, in_order
 from passerelle.stores.qdrant import Hit as Stored
 from passerelle.stores.qdrant import Missing, Outage, Point, Qdrant, Refused, Search, Sparse
 
 _PREFIX = "passerelle-chunks-"  # of collections on the server; the length of the vectors follows
 _READ_SECONDS, _WRITE_SECONDS = 5.0, 60.0
 _AT_ONCE = 64  # points of one request
+_PAGE = 256  # chunks of a document in one answer
 
 
 class Server(Chunks):
@@ -53,10 +54,10 @@ class Server(Chunks):
                     )
                 ]
                 try:
-                    await self._qdrant.put(_name(collection), points)
+                    await self._qdrant.put(collection_on_server(collection), points)
                 except Missing:  # somebody has removed it
                     await self._make(collection)
-                    await self._qdrant.put(_name(collection), points)
+                    await self._qdrant.put(collection_on_server(collection), points)
 
     @override
     async def delete(
@@ -73,13 +74,13 @@ class Server(Chunks):
         async with _asking(_WRITE_SECONDS, missing_ok=True):
             if ids:
                 points = [payload.point_id(collection, one) for one in ids]
-                await self._qdrant.delete(_name(collection), points)
+                await self._qdrant.delete(collection_on_server(collection), points)
             if document is not None:
                 kept = [payload.point_id(collection, one) for one in keep]
                 chosen = payload.inside(
                     collection, payload.of_document(document), *([payload.without(kept)] if kept else [])
                 )
-                await self._qdrant.delete(_name(collection), chosen)
+                await self._qdrant.delete(collection_on_server(collection), chosen)
 
     @override
     async def drop(self, tenant: str, name: str) -> None:
@@ -113,7 +114,7 @@ class Server(Chunks):
             return []
         found: dict[str, list[Found]] = {}
         async with _asking(self._patience, missing_ok=True):
-            lists = await self._qdrant.searches(_name(collection), list(wanted.values()))
+            lists = await self._qdrant.searches(collection_on_server(collection), list(wanted.values()))
             found = {kind: [_found(one) for one in some] for kind, some in zip(wanted, lists, strict=True)}
         texts, dense = found.get("text", []), found.get("dense", [])
         if query.diversity:  # some ten milliseconds of arithmetic
@@ -124,7 +125,7 @@ class Server(Chunks):
     async def count(self, collection: Collection, *, document: str | None = None) -> int:
         chosen = payload.inside(collection, *([] if document is None else [payload.of_document(document)]))
         async with _asking(self._patience, missing_ok=True):
-            return await self._qdrant.count(_name(collection), chosen)
+            return await self._qdrant.count(collection_on_server(collection), chosen)
         return 0
 
     @override
@@ -138,9 +139,46 @@ class Server(Chunks):
             for start in range(0, len(points), _AT_ONCE):
                 some = points[start : start + _AT_ONCE]
                 chosen = payload.inside(collection, {"has_id": some}, *payload.open_to(groups))
-                for one in await self._qdrant.read(_name(collection), chosen, most=len(some)):
+                for one in await self._qdrant.read(collection_on_server(collection), chosen, most=len(some)):
                     there[one.id] = payload.chunk(collection, one.payload)
         return [there[point] for point in points if point in there]
+
+    @override
+    async def listed(
+        self, collection: Collection, document: str, *, groups: frozenset[str] | None = None
+    ) -> list[Chunk]:
+        chosen = payload.inside(collection, payload.of_document(document), *payload.open_to(groups))
+        chunks: list[Chunk] = []
+        after = None
+        while True:
+            async with _asking(self._patience, missing_ok=True):
+                some, after = await self._qdrant.page(
+                    collection_on_server(collection), chosen, most=_PAGE, after=after
+                )
+                chunks += [payload.chunk(collection, one.payload) for one in some]
+            if after is None:
+                return in_order(chunks)
+
+    @override
+    async def vectors(self, collection: Collection, ids: Sequence[str]) -> dict[str, list[float]]:
+        few(ids)
+        if not collection.width:
+            return {}
+        names = {payload.point_id(collection, one): one for one in ids}
+        points = list(names)
+        found: dict[str, list[float]] = {}
+        async with _asking(self._patience, missing_ok=True):
+            for start in range(0, len(points), _AT_ONCE):
+                chosen = payload.inside(collection, {"has_id": points[start : start + _AT_ONCE]})
+                some, _ = await self._qdrant.page(
+                    collection_on_server(collection),
+                    chosen,
+                    most=_AT_ONCE,
+                    with_vector=True,
+                    with_payload=False,
+                )
+                found |= {names[one.id]: list(one.vector) for one in some}
+        return found
 
     @override
     async def settle(self, collection: Collection) -> None:
@@ -152,7 +190,7 @@ class Server(Chunks):
 
     async def _make(self, collection: Collection) -> None:
         await self._qdrant.make(
-            _name(collection),
+            collection_on_server(collection),
             width=collection.width,
             tenant=payload.TENANT,
             words=(payload.COLLECTION, payload.DOCUMENT, payload.ACCESS),
@@ -185,7 +223,8 @@ async def _asking(seconds: float, *, missing_ok: bool = False) -> AsyncIterator[
         raise Unreachable("Qdrant does not answer in time.") from None
 
 
-def _name(collection: Collection) -> str:
+def collection_on_server(collection: Collection) -> str:
+    """What the collection on the server is called that a tenant's one is in."""
     return f"{_PREFIX}{collection.width}"
 
 

@@ -27,6 +27,7 @@ from passerelle.retrieval.ranking import Found, ranked
 from passerelle.retrieval.store import Unfit, Unreachable, fits
 
 _MOST_INDEXES = 24  # of a shard
+_PAGE = 256  # chunks of a document given at a time
 _MAKING, _GONE = ".making-", ".gone-"
 _CURE = "Its documents can be indexed again."
 
@@ -118,7 +119,8 @@ class Shards:
         if query.mode is not Mode.TEXT:
             wanted = edge.Query.Nearest(list(query.vector), using=payload.DENSE)
             dense = self._list(path, shard, collection, query, wanted, allowed)
-        return ranked(collection, query, text, dense)
+        read = (lambda points: self._carried(path, shard, points)) if _lean(collection, query) else None
+        return ranked(collection, query, text, dense, read=read)
 
     def count(self, collection: Collection, *, document: str | None) -> int:
         """How many chunks there are."""
@@ -146,6 +148,36 @@ class Shards:
         records, _ = self._ask(path, lambda: shard.scroll(asked))
         there = {str(record.id): payload.chunk(collection, record.payload) for record in records}
         return [there[point] for point in points if point in there]
+
+    def page(
+        self, collection: Collection, document: str, *, groups: frozenset[str] | None, after: str | None
+    ) -> tuple[list[Chunk], str | None]:
+        """Some of a document's chunks in no order, and after which point the next ones come; None: there are none."""
+        path, shard = self._found(collection)
+        if shard is None:
+            return [], None
+        asked = edge.ScrollRequest(
+            offset=after,
+            limit=_PAGE,
+            filter=as_filter({"must": [payload.of_document(document), *payload.open_to(groups)]}),
+            with_payload=True,
+            with_vector=False,
+        )
+        records, following = self._ask(path, lambda: shard.scroll(asked))
+        chunks = [payload.chunk(collection, record.payload) for record in records]
+        return chunks, None if following is None else str(following)
+
+    def vectors(self, collection: Collection, ids: Sequence[str]) -> dict[str, Sequence[float]]:
+        """The vectors of those that are there."""
+        path, shard = self._found(collection)
+        if shard is None or not ids or not collection.width:
+            return {}
+        points = {payload.point_id(collection, one): one for one in ids}
+        asked: list[edge.PointId] = list(points)
+        records = self._ask(
+            path, lambda: shard.retrieve(asked, with_payload=False, with_vector=[payload.DENSE])
+        )
+        return {points[str(record.id)]: _dense(record.vector) for record in records}
 
     def settle(self, collection: Collection) -> None:
         """Bring what was written to the disk."""
@@ -182,13 +214,19 @@ class Shards:
             limit=query.reach,
             query=wanted,
             filter=allowed,
-            with_payload=True,
+            with_payload=not _lean(collection, query),
             with_vector=[payload.DENSE] if query.diversity and collection.width else False,
         )
         return [
             Found(str(point.id), point.score, point.payload or {}, _dense(point.vector))
             for point in self._ask(path, lambda: shard.query(asked))
         ]
+
+    def _carried(self, path: Path, shard: edge.EdgeShard, points: Sequence[str]) -> dict[str, Any]:
+        """What points carry, by their ids."""
+        asked: list[edge.PointId] = list(points)
+        records = self._ask(path, lambda: shard.retrieve(asked, with_payload=True, with_vector=False))
+        return {str(record.id): record.payload or {} for record in records}
 
     def _index(self, path: Path, shard: edge.EdgeShard, conditions: Sequence[Condition]) -> None:
         """What is filtered by is indexed from then on: without, each search would read every payload from the disk."""
@@ -298,6 +336,11 @@ def _config(width: int) -> edge.EdgeConfig:
         return edge.EdgeConfig(sparse_vectors=sparse, max_search_threads=1)
     dense = {payload.DENSE: edge.EdgeVectorParams(size=width, distance=edge.Distance.Cosine)}
     return edge.EdgeConfig(vectors=dense, sparse_vectors=sparse, max_search_threads=1)
+
+
+def _lean(collection: Collection, query: Query) -> bool:
+    """Are points found without what they carry, because more are found than given, and their texts are not compared?"""
+    return query.reach > query.k and bool(collection.width or not query.diversity)
 
 
 def _index_for(condition: Condition) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from passerelle.domain.errors import Unavailable
@@ -69,11 +69,29 @@ class Chunks(Protocol):
     ) -> list[Chunk]:
         """Those that are there, in the order of `ids`; `groups` as in a Query."""
 
+    async def listed(
+        self, collection: Collection, document: str, *, groups: frozenset[str] | None = None
+    ) -> list[Chunk]:
+        """A document's chunks in the order in which they are read; `groups` as in a Query."""
+
+    async def vectors(self, collection: Collection, ids: Sequence[str]) -> dict[str, list[float]]:
+        """The vectors, of length 1, of those that are there; none where the collection has none."""
+
     async def settle(self, collection: Collection) -> None:
         """What was written survives a loss of power when this returns."""
 
     async def aclose(self) -> None:
         """Stop using the store."""
+
+
+def in_order(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """Chunks of a document in the order in which they are read: by page, place and id; what has no page comes first."""
+
+    def place(chunk: Chunk) -> tuple[int, int, str]:
+        page, start = (-1 if value is None else value for value in (chunk.page, chunk.start))
+        return page, start, chunk.id
+
+    return sorted(chunks, key=place)
 
 
 def fit(collection: Collection, chunks: Sequence[Chunk], vectors: Vectors | None) -> Vectors:
