@@ -175,7 +175,8 @@ def _default(field: Field) -> bool:
 def _fields(fields: Iterable[Field], *, added: bool = False) -> Iterator[str]:
     for field in fields:
         before = "" if added else f"{_value(field.old)} -> "
-        yield f"{field.name}: {before}{_value(field.new)}"
+        note = f" ({field.note})" if field.note and not added else ""
+        yield f"{field.name}: {before}{_value(field.new)}{note}"
 
 
 def _value(value: Any) -> str:

@@ -26,13 +26,26 @@ def keys() -> None:
 )
 @click.option("--name", default="", help="Whose it is, for you.")
 @click.option("--days", type=click.IntRange(1, 3650), help="Valid for this long; without it, until revoked.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    help="A group whose documents it sees; may be given again. `*`: it may speak for members of any.",
+)
 @as_json
 @with_settings
 def create(
-    settings: Settings, tenant: str | None, role: str, name: str, days: int | None, json_: bool
+    settings: Settings,
+    *,
+    tenant: str | None,
+    role: str,
+    name: str,
+    days: int | None,
+    groups: tuple[str, ...],
+    json_: bool,
 ) -> None:
     """Make a key."""
-    wanted = {"tenant": tenant, "role": role, "name": name, "days": days}
+    wanted = {"tenant": tenant, "role": role, "name": name, "days": days, "groups": groups}
     _show(order(settings, "POST", "/admin/keys", wanted), json_=json_)
 
 
@@ -50,8 +63,9 @@ def list_(settings: Settings, tenant: str | None, json_: bool) -> None:
     if not cards:
         click.echo("There are no keys.")
     for card in cards:
+        state = f"{_state(card):<32}"
         click.echo(
-            f"{card['id']}  {card['hint']:<10}  {card['tenant'] or '-':<16}  {card['role']:<12}  {_state(card):<32}  {card['name']}"
+            f"{card['id']}  {card['hint']:<10}  {card['tenant'] or '-':<16}  {card['role']:<12}  {state}  {card['name']}{_groups(card)}"
         )
 
 
@@ -87,8 +101,12 @@ def _show(shown: dict[str, Any], *, json_: bool) -> None:
         return
     card = shown["card"]
     click.echo(shown["key"])
-    owner = f"tenant {card['tenant']}" if card["tenant"] else "no tenant"
+    owner = (f"tenant {card['tenant']}" if card["tenant"] else "no tenant") + _groups(card)
     click.echo(f"  {card['id']}, {card['role']}, {owner}. It is not shown again.", err=True)
+
+
+def _groups(card: dict[str, Any]) -> str:
+    return f" [groups: {', '.join(card['groups'])}]" if card["groups"] else ""
 
 
 def _state(card: dict[str, Any]) -> str:

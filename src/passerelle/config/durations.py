@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = r"^(\d+(?:\.\d+)?)(ms|s|m|min|h)$"
 _LONGEST = 86_400.0  # seconds; nothing this file times takes longer than a day
-_DAYS = r"^(\d+(?:\.\d+)?)(s|m|min|h|d)$"
+DAYS = r"^(\d+(?:\.\d+)?)(s|m|min|h|d)$"
 _MOST_DAYS = 30
 
 
@@ -25,9 +25,14 @@ def parse_duration(value: Any) -> Any:
 
 def parse_keeping(value: Any) -> Any:
     """Seconds that something is kept: like a duration, also in days. Raises ValueError for anything else."""
-    seconds = _seconds(value, _DAYS, "write seconds (3600) or a unit (90s, 10m, 1h, 7d)")
-    if not 1 <= seconds <= _MOST_DAYS * 86_400:
-        raise ValueError(f"is out of range; write at least 1s and at most {_MOST_DAYS}d")
+    return parse_days(value, least=1, most=_MOST_DAYS * 86_400, said=f"1s and at most {_MOST_DAYS}d")
+
+
+def parse_days(value: Any, *, least: float, most: float, said: str) -> Any:
+    """Seconds between two bounds, which are `said` so; also written in days. Raises ValueError for anything else."""
+    seconds = _seconds(value, DAYS, "write seconds (3600) or a unit (90s, 10m, 1h, 7d)")
+    if not least <= seconds <= most:
+        raise ValueError(f"is out of range; write at least {said}")
     return seconds
 
 
@@ -59,7 +64,7 @@ Keeping = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": 1, "maximum": _MOST_DAYS * 86_400},
-                {"type": "string", "pattern": _DAYS},
+                {"type": "string", "pattern": DAYS},
             ]
         }
     ),

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from passerelle.config.base import URL, Strict, is_url, matching, written
 from passerelle.domain.caller import Role
-from passerelle.domain.identity import ALGORITHMS, Issuer, is_private_way
+from passerelle.domain.identity import ALGORITHMS, Issuer, Membership, is_group, is_private_way
+from passerelle.domain.retrieval import LONGEST_NAME
 
 _KEYS_URL = URL.removesuffix("$") + r"(\?[^\s#]*)?$"
 _TEXT = r"^[^\x00-\x1f\x7f]{1,500}$"
@@ -41,8 +42,21 @@ def _algorithm(value: str) -> str:
     return value
 
 
+def _group(value: str) -> str:
+    if not is_group(value):
+        raise ValueError(
+            f"is not the name of a group; write 1 to {LONGEST_NAME} characters, without spaces around them"
+        )
+    return value
+
+
 Text = Annotated[str, matching(_TEXT, "is empty, too long or holds invisible characters"), written(_TEXT)]
 Claim = Annotated[str, matching(_CLAIM, "is not the name of a claim"), written(_CLAIM)]
+GroupName = Annotated[
+    str,
+    AfterValidator(_group),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}),
+]
 Algorithm = Annotated[
     str, AfterValidator(_algorithm), WithJsonSchema({"type": "string", "enum": list(ALGORITHMS)})
 ]
@@ -76,6 +90,39 @@ class RoleFields(Strict):
         return self
 
 
+class GroupFields(Strict):
+    """Which values of a claim make its holder a member of which access groups."""
+
+    claim: Claim = Field(
+        default="groups",
+        description="The claim: a list of values, or one value; a dot leads into an object.",
+        examples=["groups"],
+    )
+    prefix: Text | None = Field(
+        default=None,
+        description="Only values that begin so, without it; if unsaid, each value is a group of that name.",
+        examples=["/documents/"],
+    )
+    names: dict[Text, GroupName] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1_000,
+        description="Only these values, each with the group that it means; `*` means any group.",
+        examples=[{"b1946ac9-2f5b-4c9e-8e7d-3a1f0c6d5e21": "teachers"}],
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.prefix is not None and self.names is not None:
+            raise ValueError("chooses values in two ways; write `prefix` or `names`")
+        return self
+
+    def value(self) -> Membership:
+        """The frozen value."""
+        names = tuple(sorted(self.names.items())) if self.names is not None else None
+        return Membership(self.claim, self.prefix or "", names)
+
+
 class IssuerFields(Strict):
     """An OpenID provider whose tokens speak for a tenant."""
 
@@ -97,6 +144,10 @@ class IssuerFields(Strict):
     )
     roles: RoleFields | None = Field(
         default=None, description="What its tokens say of their holder; if unsaid, every token is a member's."
+    )
+    groups: GroupFields | None = Field(
+        default=None,
+        description="What its tokens say of the groups of their holder, for whom documents may be kept; none, if unsaid.",
     )
     grant: Literal["member", "tenant-admin"] = Field(
         default="member",
@@ -130,4 +181,5 @@ class IssuerFields(Strict):
             member=frozenset(roles.member) if roles and roles.member else None,
             tenant_admin=frozenset(roles.tenant_admin or ()) if roles else frozenset(),
             grant=Role(self.grant),
+            groups=self.groups.value() if self.groups else None,
         )

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from passerelle.domain.caller import Role
+from passerelle.domain.caller import ANY_GROUP, Role
+from passerelle.domain.retrieval import MOST_GROUPS, named
 
 # Signatures that a public key verifies (RFC 7518, 8037 and 9864): with a shared secret, who verifies could also sign.
 ALGORITHMS = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Which access groups a token's holder is in, by one of its claims.
+
+    `prefix`: only values that begin so, and the rest of them is the group. `names`: only these values, each with the
+    group that it means; nothing else makes a token speak for any group.
+    """
+
+    claim: str = "groups"  # a dot leads into an object
+    prefix: str = ""
+    names: tuple[tuple[str, str], ...] | None = None  # None: every value is a group of that name
+
+    def groups(self, said: Iterable[str]) -> frozenset[str]:
+        """The groups of a token that says these values. Raises ValueError where they are too many."""
+        if self.names is not None:
+            meant = dict(self.names)
+            found = {meant[value] for value in said if value in meant}
+        else:
+            rests = {value.removeprefix(self.prefix) for value in said if value.startswith(self.prefix)}
+            found = {rest for rest in rests if rest != ANY_GROUP and is_group(rest)}
+        if len(found) > MOST_GROUPS:
+            raise ValueError(f"There are at most {MOST_GROUPS} groups.")
+        return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +53,7 @@ class Issuer:
     member: frozenset[str] | None = None  # values of the claim; None: every token is at least a member's
     tenant_admin: frozenset[str] = frozenset()
     grant: Role = Role.MEMBER  # the most that any token of this issuer may be
+    groups: Membership | None = None  # None: its tokens' holders are in none
 
     def role(self, said: Collection[str]) -> Role | None:
         """What a token that says these roles is worth, never more than the grant; None: nothing."""
@@ -35,6 +62,15 @@ class Issuer:
         if self.member is None or not (self.member | self.tenant_admin).isdisjoint(said):
             return Role.MEMBER
         return None
+
+
+def is_group(text: str) -> bool:
+    """May an access group be called so? Names are shown on terminals, where other characters are commands."""
+    try:
+        named(text, "name of a group")
+    except ValueError:
+        return False
+    return text.isprintable()
 
 
 def is_private_way(url: str) -> bool:

@@ -21,10 +21,10 @@ MOST_TURNS = 64  # of a conversation that are read
 
 @dataclass(frozen=True, slots=True)
 class Urls:
-    """Which pages a tenant's documents may be fetched from. `hosts` None: any public one."""
+    """Which pages a tenant's documents may be fetched from. `hosts` None: any public one, else as in `wire/foreign_urls`."""
 
     hosts: frozenset[str] | None = None
-    denied: frozenset[str] = frozenset()
+    denied: frozenset[str] = frozenset()  # networks, such as 203.0.113.0/24
     plain_http: bool = True
     refresh: float | None = (
         None  # seconds after which a page is looked at again; None: only when it is asked for

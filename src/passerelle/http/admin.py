@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from passerelle.domain.caller import Caller, Role
 from passerelle.domain.errors import BadRequest, Forbidden, NotFound, Unavailable
+from passerelle.domain.identity import is_group
+from passerelle.domain.retrieval import LONGEST_NAME, MOST_GROUPS
 from passerelle.http.access import ADMIN, TENANT_ADMIN
 from passerelle.http.services import Services, services_of
 from passerelle.tenancy.store import KeyInfo, MintedKey
@@ -30,6 +32,16 @@ def _printable(text: str) -> str:
     return text
 
 
+def _group(name: str) -> str:
+    if not is_group(name):
+        raise PydanticCustomError(
+            "group",
+            "Input should have 1 to {most} printable characters without spaces around them",
+            {"most": LONGEST_NAME},
+        )
+    return name
+
+
 class KeyWanted(_Body):
     """A key to make. An `admin` key belongs to no tenant, every other to one."""
 
@@ -38,6 +50,12 @@ class KeyWanted(_Body):
     name: Annotated[str, AfterValidator(_printable)] = Field(default="", max_length=200)
     days: int | None = Field(
         default=None, ge=1, le=3650, description="Valid for this long; without it, until revoked."
+    )
+    groups: list[Annotated[str, AfterValidator(_group)]] = Field(
+        default_factory=list,
+        max_length=MOST_GROUPS,
+        description="Groups whose documents it sees, beside those open to the whole tenant; "
+        "with `*` it may speak for members of any group, whom it names in each question.",
     )
 
 
@@ -63,6 +81,7 @@ class KeyCard(_Card):
     expires_at: datetime | None
     revoked_at: datetime | None
     rotated_to: str | None
+    groups: Annotated[list[str], BeforeValidator(sorted)]
 
 
 class KeyShown(BaseModel):
@@ -106,7 +125,7 @@ async def create_key(
     tenant = _granted(wanted, caller, services)
     expires = datetime.now(UTC) + timedelta(days=wanted.days) if wanted.days else None
     minted = await services.key_store.create(
-        tenant=tenant, role=wanted.role, name=wanted.name, expires_at=expires
+        tenant=tenant, role=wanted.role, name=wanted.name, expires_at=expires, groups=wanted.groups
     )
     return await _shown(minted, services)
 
@@ -161,6 +180,8 @@ def _granted(wanted: KeyWanted, caller: Caller, services: Services) -> str | Non
             raise Forbidden("Only an admin makes admin keys.", code="wrong_role")
         if wanted.tenant is not None:
             raise BadRequest("An admin key belongs to no tenant.", code="invalid_value", param="tenant")
+        if wanted.groups:
+            raise BadRequest("An admin key is in no group.", code="invalid_value", param="groups")
         return None
     tenant = wanted.tenant if caller.role is Role.ADMIN else wanted.tenant or caller.tenant
     if tenant is None:

@@ -9,7 +9,7 @@ from passerelle.config.guardrails import ModerationFields, RuleFields, TopicFiel
 from passerelle.config.limits import LimitFields
 from passerelle.domain.catalog import Catalog, Model, Tenant
 from passerelle.domain.guardrails import Guardrail
-from passerelle.domain.identity import Issuer
+from passerelle.domain.identity import Issuer, Membership
 from passerelle.domain.limits import Limits, Rates
 from passerelle.routing.agreements import Get
 from passerelle.routing.notes import Notes
@@ -106,5 +106,12 @@ def _issuer(issuer: Issuer) -> str:
     roles = [f"member: {', '.join(sorted(issuer.member))}"] if issuer.member is not None else []
     roles += [f"tenant_admin: {', '.join(sorted(issuer.tenant_admin))}"] if issuer.tenant_admin else []
     said = f"; {issuer.claim} {'; '.join(roles)}" if roles else ""
+    said += f"; groups by {_membership(issuer.groups)}" if issuer.groups else ""
     algorithms = ", ".join(issuer.algorithms)
     return f"{issuer.url}{by} for {issuer.audience} ({algorithms}; at most {issuer.grant.value}{said})"
+
+
+def _membership(groups: Membership) -> str:
+    if groups.names is not None:
+        return f"{groups.claim}: {', '.join(f'{value} is {group}' for value, group in groups.names)}"
+    return f"{groups.claim} below {groups.prefix}" if groups.prefix else groups.claim

@@ -19,6 +19,7 @@ from passerelle.routing.caching import check_caching
 from passerelle.routing.file import FileFields
 from passerelle.routing.notes import Notes
 from passerelle.routing.plan import make_plan
+from passerelle.routing.rag import check_documents
 from passerelle.routing.reasons import LeftOut, Why
 from passerelle.routing.source import Path
 
@@ -37,6 +38,7 @@ def check(
         _check_switch(catalog, tenant, notes, fields=fields)
         _check_ways(catalog, tenant, notes, fields=fields)
         check_caching(catalog, tenant, notes)
+        check_documents(catalog, tenant, notes, given=fields.tenants[tenant.name], defaults=fields.defaults)
 
 
 def _check_targets(catalog: Catalog, notes: Notes, kinds: Mapping[str, type[BackendOptions]]) -> None:

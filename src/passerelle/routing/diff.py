@@ -18,17 +18,19 @@ from passerelle.routing.agreements import agreements
 from passerelle.routing.bounds import bounded
 from passerelle.routing.caching import cached
 from passerelle.routing.explain import Explanation, Step, explain
+from passerelle.routing.rag import CONSEQUENCES, documented
 from passerelle.routing.reach import Reach, newly_reached, reached
 from passerelle.routing.reasons import LeftOut, Why
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A value that was one thing and will be another; None where it is not set."""
+    """A value that was one thing and will be another; None where it is not set. `note` says what follows."""
 
     name: str
     old: Any
     new: Any
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,7 @@ def _settings(view: _View | None) -> dict[str, Any]:
         **agreements(tenant),
         **bounded(tenant),
         **cached(tenant),
+        **documented(tenant),
     }
 
 
@@ -330,7 +333,7 @@ def _fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Field, ...]
     """The values that differ, each hashable, so that equal changes are found."""
     names = dict.fromkeys((*old, *new))
     pairs = ((name, _frozen(old.get(name)), _frozen(new.get(name))) for name in names)
-    return tuple(Field(name, was, will) for name, was, will in pairs if was != will)
+    return tuple(Field(name, was, will, CONSEQUENCES.get(name)) for name, was, will in pairs if was != will)
 
 
 def _frozen(value: Any) -> Any:

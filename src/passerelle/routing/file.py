@@ -24,6 +24,7 @@ from passerelle.config.fields import BackendOptions, Country
 from passerelle.config.guardrails import GuardrailFields
 from passerelle.config.identity import IssuerFields
 from passerelle.config.limits import CorsFields, LimitFields
+from passerelle.config.rag import RagWords
 from passerelle.domain.ask import Capability, Task
 from passerelle.policy.regions import REGIONS
 
@@ -239,6 +240,10 @@ class TenantFields(Strict):
     )
     cache: CacheWords | None = Field(
         default=None, description="Which answers are kept and given again; none, if unsaid or `false`."
+    )
+    rag: RagWords | None = Field(
+        default=None,
+        description="How its documents are indexed and answered from; as is best, if unsaid or `true`.",
     )
 
 

@@ -25,6 +25,7 @@ from passerelle.routing.costs import cost_of_backend, cost_of_target
 from passerelle.routing.file import FileFields, ModelFields, TenantFields, file_model
 from passerelle.routing.misfits import misfits
 from passerelle.routing.notes import Notes
+from passerelle.routing.rag import check_names, documents
 from passerelle.routing.source import Path, read_source, version_of
 
 
@@ -108,6 +109,7 @@ def _build(
         name: Model(name, asked.kind_of_task(), _targets(name, asked, options, notes), asked.created)
         for name, asked in fields.models.items()
     }
+    check_names(models, notes)
     tenants = {
         name: _tenant(
             name,
@@ -270,6 +272,7 @@ def _tenant(
         **agreed(given.get, models=models, currency=currency, notes=notes),
         **bounds(given.get, models=models, notes=notes),
         **caching(given.get, models=models, notes=notes),
+        **documents(given.get, own=names, models=models, notes=notes),
     )
 
 

@@ -1,4 +1,7 @@
-"""Keys from the environment variable `API_KEYS=tenant:key,tenant2:key2`, for a first set-up without a database entry."""
+"""Keys from the environment variable `API_KEYS=tenant:key,tenant2:key2`, for a first set-up without a database entry.
+
+They are members' keys in no access group: what such a key sees is open to the whole tenant.
+"""
 
 from __future__ import annotations
 

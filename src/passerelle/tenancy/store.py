@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passerelle.domain.caller import Caller, Role
@@ -45,6 +46,7 @@ _TABLE = Table(
     Column("revoked_at", DateTime(timezone=True)),
     Column("rotated_to", Text),
     Column("changed_at", DateTime(timezone=True)),
+    Column("groups", ARRAY(Text)),
 )
 
 
@@ -63,6 +65,7 @@ class KeyInfo:
     revoked_at: datetime | None
     rotated_to: str | None
     changed_at: datetime
+    groups: frozenset[str] = frozenset()
 
     def ends_at(self) -> datetime | None:
         """When it stops or stopped working, None for never."""
@@ -70,7 +73,7 @@ class KeyInfo:
 
     def caller(self) -> Caller:
         """Who calls with it."""
-        return Caller(self.id, self.tenant, self.role, self.name)
+        return Caller(self.id, self.tenant, self.role, self.name, groups=self.groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +103,22 @@ class KeyStore:
         self._pepper = pepper
 
     async def create(
-        self, *, tenant: str | None, role: Role, name: str = "", expires_at: datetime | None = None
+        self,
+        *,
+        tenant: str | None,
+        role: Role,
+        name: str = "",
+        expires_at: datetime | None = None,
+        groups: Collection[str] = (),
     ) -> MintedKey:
-        """A new key."""
+        """A new key, in these groups."""
         async with self._begin() as connection:
-            return await self._insert(connection, tenant=tenant, role=role, name=name, expires_at=expires_at)
+            return await self._insert(
+                connection, tenant=tenant, role=role, name=name, expires_at=expires_at, groups=groups
+            )
 
     async def rotate(self, key_id: str, *, overlap: timedelta) -> MintedKey:
-        """A new key like an old one, with the same time to live; the old one goes on working for `overlap`.
+        """A new key like an old one, in its groups and with its time to live; the old one goes on working for `overlap`.
 
         Raises NotFound, and BadRequest when the key has ended or been replaced already.
         """
@@ -125,7 +136,12 @@ class KeyStore:
                 )
             expires = now + (old.expires_at - old.created_at) if old.expires_at is not None else None
             minted = await self._insert(
-                connection, tenant=old.tenant, role=old.role, name=old.name, expires_at=expires
+                connection,
+                tenant=old.tenant,
+                role=old.role,
+                name=old.name,
+                expires_at=expires,
+                groups=old.groups,
             )
             last = min(end for end in (now + overlap, old.expires_at) if end is not None)
             values = {"expires_at": last, "rotated_to": minted.info.id, "changed_at": func.clock_timestamp()}
@@ -183,6 +199,7 @@ class KeyStore:
         role: Role,
         name: str,
         expires_at: datetime | None,
+        groups: Collection[str],
     ) -> MintedKey:
         text = keys.mint()
         values = {
@@ -195,6 +212,7 @@ class KeyStore:
             "created_at": func.clock_timestamp(),
             "expires_at": expires_at,
             "changed_at": func.clock_timestamp(),
+            "groups": sorted(set(groups)),
         }
         row = (await connection.execute(_TABLE.insert().values(values).returning(_TABLE))).mappings().one()
         return MintedKey(text, _info(row))
@@ -221,4 +239,5 @@ def _new_id() -> str:
 
 
 def _info(row: RowMapping) -> KeyInfo:
-    return KeyInfo(**{**row, "role": Role(row["role"]), "digest": bytes(row["digest"])})
+    own = {"role": Role(row["role"]), "digest": bytes(row["digest"]), "groups": frozenset(row["groups"])}
+    return KeyInfo(**{**row, **own})

@@ -227,7 +227,7 @@ class Tokens:
         if any(match.tenant != found[0].tenant for match in found):
             _refuse("The token is meant for more than one tenant, and so for none.")
         # Of several audiences of one tenant, one that grants least, and always the same.
-        return min(found, key=lambda match: (match.issuer.grant is not Role.MEMBER, match.issuer.audience))
+        return min(found, key=lambda match: _granted(match.issuer))
 
     def _read(self, secret: bytes) -> _Token:
         """The parts of a token in its compact form. Raises Unauthenticated."""
@@ -290,9 +290,10 @@ class Tokens:
         role = issuer.role(_words(token.claims, issuer.claim))
         if role is None:
             _refuse("The token's roles do not let its holder in.")
+        groups = _groups(token.claims, issuer)
         expires = float(token.claims["exp"])
         subject = self._digest("subject", trusted.tenant, issuer.url, token.claims["sub"])[:16]
-        caller = Caller(trusted.prefix + subject, trusted.tenant, role, expires=expires)
+        caller = Caller(trusted.prefix + subject, trusted.tenant, role, expires=expires, groups=groups)
         known = _Verified(caller, expires + LEEWAY, trusted.tenant, issuer, key)
         self._verified[sha256(secret).digest()] = known
         while len(self._verified) > _MOST:
@@ -343,13 +344,39 @@ def _no_number(_: str) -> NoReturn:
     raise ValueError("NaN and infinities are not JSON")
 
 
+def _granted(issuer: Issuer) -> tuple[bool, bool, str]:
+    """How much an issuer grants; the audience makes the order whole."""
+    return issuer.grant is not Role.MEMBER, issuer.groups is not None, issuer.audience
+
+
+def _groups(claims: Mapping[str, Any], issuer: Issuer) -> frozenset[str]:
+    """The groups of a token's holder. Raises Unauthenticated rather than to choose among too many."""
+    if issuer.groups is None:
+        return frozenset()
+    value = _value(claims, issuer.groups.claim)
+    # Names of groups have spaces in them, so one string is one name: some issuers write a list of one like that.
+    said = [value] if isinstance(value, str) else _strings(value)
+    try:
+        return issuer.groups.groups(said)
+    except ValueError:
+        _refuse("The token names too many groups; `groups` in the configuration can choose among them.")
+
+
 def _words(claims: Mapping[str, Any], path: str) -> list[str]:
     """The words of a claim: a list of strings, or one string of words; none where it is something else."""
+    value = _value(claims, path)
+    return value.split(" ") if isinstance(value, str) else _strings(value)
+
+
+def _strings(value: Any) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _value(claims: Mapping[str, Any], path: str) -> Any:
+    """What a claim holds; None where there is none."""
     value: Any = claims.get(path)  # some names have dots in them, being addresses
     if value is None:
         value = claims
         for step in path.split("."):
             value = value.get(step) if isinstance(value, dict) else None
-    if isinstance(value, str):
-        return value.split(" ")
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+    return value

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from passerelle.config.identity import IssuerFields
 from passerelle.domain.caller import Role
-from passerelle.domain.identity import ALGORITHMS, Issuer, is_private_way
+from passerelle.domain.identity import ALGORITHMS, Issuer, Membership, is_private_way
 
 _LEAST: dict[str, Any] = {"issuer": "https://login.example/realms/a", "audience": "passerelle"}
 
@@ -119,3 +119,27 @@ def test_roles_name_something(roles: dict[str, Any]) -> None:
 )
 def test_words_that_mean_nothing_are_refused(words: dict[str, Any]) -> None:
     assert _refusal(**words)
+
+
+def test_groups_are_values_of_a_claim_in_one_of_three_ways() -> None:
+    def groups(**words: Any) -> Membership | None:
+        return IssuerFields.model_validate({**_LEAST, "groups": words}).value().groups
+
+    assert IssuerFields.model_validate(_LEAST).value().groups is None
+    assert groups() == Membership("groups")
+    assert groups(claim="a.b", prefix="/docs/") == Membership("a.b", prefix="/docs/")
+    assert groups(names={"y": "teachers", "x": "*"}) == Membership(names=(("x", "*"), ("y", "teachers")))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ({"prefix": "/", "names": {"x": "y"}}, "write `prefix` or `names`"),
+        ({"names": {}}, "at least 1"),
+        ({"names": {"x": " y"}}, "without spaces around"),
+        ({"names": {"x": ""}}, "1 to 200"),
+        ({"claim": "my groups"}, "not the name of a claim"),
+    ],
+)
+def test_groups_that_cannot_be_are_refused(words: dict[str, Any], told: str) -> None:
+    assert told in _refusal(groups=words)

@@ -68,7 +68,15 @@ def test_no_mapping_is_open_to_unknown_keys() -> None:
             assert part["additionalProperties"] is False, path
 
 
-@pytest.mark.parametrize("text", [WHOLE, SMALL], ids=["whole", "small"])
+_RAG = """\
+    rag:
+      {mode: auto, chunks: {size: 500}, urls: {hosts: ["*.a.example", "2001:db8::1"], deny: [192.0.2.0/24], refresh: 6h},
+       links: [a.example], conversations: {keep: never}, limits: {file_size: 500 kB}}
+"""
+_WORDS = changed("    degraded: true\n", _RAG)
+
+
+@pytest.mark.parametrize("text", [WHOLE, SMALL, _WORDS], ids=["whole", "small", "documents"])
 def test_it_accepts_what_the_loader_accepts(text: str) -> None:
     assert loaded(text).catalog is not None
     assert _fits(yaml.safe_load(text))
@@ -93,6 +101,11 @@ def test_it_accepts_what_the_loader_accepts(text: str) -> None:
         changed("[EEA]", "EEA"),
         changed("  client-b:", "  client b:"),
         changed("degraded: true\n", "attempts: 99\n"),
+        changed("degraded: true\n", "rag: {passages: 21}\n"),
+        changed("degraded: true\n", "rag: {urls: {refresh: 4}}\n"),
+        changed("degraded: true\n", "rag: {urls: {hosts: ['https://a.example']}}\n"),
+        changed("degraded: true\n", "rag: {limits: {file_size: 5 GiB}}\n"),
+        changed("degraded: true\n", "rag: sometimes\n"),
         changed("{kind: builtin}", "{kind: builtin, url: x}"),
         changed("{kind: builtin}", "{kind: builtin, timeouts: {total: 5 d}}"),
         changed("{kind: builtin}", "{kind: builtin, timeouts: {total: 0}}"),
