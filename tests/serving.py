@@ -36,6 +36,7 @@ from passerelle.gateway.record import Record, Sink
 from passerelle.gateway.scout import Scout
 from passerelle.gateway.watch import Watch
 from passerelle.guardrails.guard import Guards
+from passerelle.http.ask import Asking
 from passerelle.http.build import build_app, hot_routes
 from passerelle.http.credentials import Keys
 from passerelle.http.front import App, Front
@@ -44,13 +45,14 @@ from passerelle.http.intake import Limits, Receive
 from passerelle.http.protocol import Edge, bounded
 from passerelle.http.services import Reloaded, Services
 from passerelle.http.vigil import Patience, Vigil
+from passerelle.jobs.owners import JobsDesk
 from passerelle.limits.breakers import Breakers
 from passerelle.limits.limiter import Limiter
 from passerelle.limits.memory import MemoryStore
 from passerelle.limits.places import Places
 from passerelle.limits.retries import Retries
 from passerelle.limits.store import LimitStore
-from passerelle.pipelines.rag.desk import Rag
+from passerelle.pipelines.rag.desk import Nowhere, Rag
 from passerelle.remembering import Ground as Standing
 from passerelle.remembering import Remembering
 from passerelle.routing.load import load
@@ -221,6 +223,7 @@ async def serving(
     now: Callable[[], float] = time.time,
     books: Books | None = None,
     rag: Rag | None = None,
+    jobs: JobsDesk | None = None,
 ) -> AsyncIterator[Served]:
     """Serve a configuration on a free port until the block ends; the inference routes, or the `whole` surface.
 
@@ -228,7 +231,7 @@ async def serving(
     `watch` and `store` are what its calls share, where a test wants to hold them itself; `sinks` get records too;
     `desk` answers what is asked of the cache, in place of the cache itself, which keeps by the clock `now` and shares by
     `redis` and `qdrant` (address and key); `books` are where tries are written down, in place of the ledger in memory;
-    `rag` answers from documents.
+    `rag` answers from documents, `jobs` is asked about jobs.
     """
     environment = environment or {}
     keys = keys or FixedKeys(callers or {KEY.encode(): Caller("key_test", "acme", Role.MEMBER)})
@@ -242,9 +245,9 @@ async def serving(
     gateway, remembering = _with_cache(
         editions, metrics=metrics, books=books or ledger.books, sinks=[records.append, *sinks], **shared
     )
-    services = _services(gateway, editions, keys=keys, limits=limits, patience=patience)
+    services = _services(gateway, editions, keys=keys, limits=limits, patience=patience, rag=rag, jobs=jobs)
     cache = desk or _desk(remembering, editions, metrics)
-    services = replace(services, cache=cache, metrics=metrics.exposition, rag=rag or services.rag)
+    services = replace(services, cache=cache, metrics=metrics.exposition)
     app = build_app(services) if whole else Front(_nothing_else, hot_routes(services))
     try:
         if desk is None:
@@ -255,7 +258,7 @@ async def serving(
                 url, port, editions, environment, models, scout, gateway.watch, remembering, records, ledger
             )
     finally:
-        for part in (remembering, gateway, editions):
+        for part in (services.asking, remembering, gateway, editions):
             await part.aclose()
 
 
@@ -295,8 +298,16 @@ def _desk(remembering: Remembering, editions: Editions, metrics: Metrics) -> Car
 
 
 def _services(
-    gateway: Gateway, editions: Editions, *, keys: Keys, limits: Limits | None, patience: Patience | None
+    gateway: Gateway,
+    editions: Editions,
+    *,
+    keys: Keys,
+    limits: Limits | None,
+    patience: Patience | None,
+    rag: Rag | None,
+    jobs: JobsDesk | None,
 ) -> Services:
+    rag = rag or Nowhere()
     return Services(
         gateway=gateway,
         editions=editions,
@@ -313,6 +324,9 @@ def _services(
         around=None,
         ready=lambda: True,
         degraded=list,
+        jobs=jobs,  # type: ignore[arg-type]  # its routes have tests of their own, on PostgreSQL
+        asking=Asking(gateway, editions, rag),
+        rag=rag,
     )
 
 

@@ -66,6 +66,7 @@ async def serve(settings: Settings, *, started: Started, inherited: Inherited | 
                     await started(parts, public.getsockname()[1])
                     if inherited is not None:
                         inherited.parent.send(b"\n")
+                    await parts.working.expect()
                     _rest_memory()
                     await end.asked.wait()
                     _log.info("drains", seconds=settings.drain_seconds)

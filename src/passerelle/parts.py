@@ -30,7 +30,7 @@ from passerelle.gateway.recall import Recall
 from passerelle.gateway.recalled import Given
 from passerelle.gateway.scout import Scout
 from passerelle.guardrails.guard import Guards
-from passerelle.http.credentials import Keys
+from passerelle.http.credentials import OPERATOR, Keys
 from passerelle.http.front import App
 from passerelle.http.intake import Limits
 from passerelle.http.once import Once
@@ -39,6 +39,8 @@ from passerelle.http.vigil import Vigil
 from passerelle.idempotency.flights import Flights
 from passerelle.idempotency.seal import Sealer
 from passerelle.idempotency.store import AnswerStore
+from passerelle.lasting import Ground as Lasts
+from passerelle.lasting import open_lasting, qdrant_of
 from passerelle.limits.places import alone
 from passerelle.remembering import Ground as Standing
 from passerelle.remembering import Remembering
@@ -54,6 +56,7 @@ from passerelle.tenancy.environment import read_keys
 from passerelle.tenancy.pepper import agree, read_pepper
 from passerelle.tenancy.ring import KeyRing
 from passerelle.tenancy.store import KeyStore
+from passerelle.working import Working
 
 if TYPE_CHECKING:
     from passerelle.sharing import Sharing
@@ -70,11 +73,13 @@ class Parts:
     folder: DataFolder
     live: Live
     metrics: Metrics
+    working: Working
     _state: dict[str, bool] = field(default_factory=lambda: {"ready": True})
 
     def draining(self) -> None:
-        """No new requests should come: readiness is off from here on."""
+        """No new requests should come: readiness is off from here on, and jobs' items have their grace."""
         self._state["ready"] = False
+        self.working.leave()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +127,7 @@ async def open_parts(settings: Settings, *, shares_folder: bool = False) -> Asyn
         ring, metrics = ground.ring, ground.metrics
         draw = random.SystemRandom().random
         sharing = await _open_sharing(ground, stack)
-        admission = await open_admission(
-            stack,
-            store=sharing.limits if sharing is not None else None,
-            replicas=sharing.replicas if sharing is not None else alone,
-            metrics=metrics,
-            draw=draw,
-        )
+        admission = await _open_admission(stack, sharing, metrics, draw)
         accounting = await _open_accounting(ground, stack, sharing)
         registry = kinds(ground.folder.models)
         editions = Editions(ground.catalog, lambda spec: registry[spec.kind].open(spec), accounting.pricing)
@@ -142,9 +141,13 @@ async def open_parts(settings: Settings, *, shares_folder: bool = False) -> Asyn
         live = keep_live(settings, ground.catalog, editions, metrics)
         callers = _callers(ground, stack, editions)
         live.on_swap += [lambda _: scout.changed(), admission.keep, callers.expect, remembering.expect_soon]
-        vigil = Vigil(callers.alive, told=lambda deed: metrics.load.cut.labels(deed.value).inc())
+        vigil = _vigil(callers, metrics)
         limits = Limits(body=settings.max_body)
         state = {"ready": True}
+        cache = _desk(remembering, editions, metrics)
+        ours = Lasts(ground.folder.path, ground.database, ground.pepper, metrics, editions, gateway, cache)
+        own = not shares_folder and settings.workers == 1
+        lasting = await open_lasting(stack, settings, ours, alone=own)
         services = Services(
             gateway=gateway,
             editions=editions,
@@ -161,13 +164,28 @@ async def open_parts(settings: Settings, *, shares_folder: bool = False) -> Asyn
             around=await _once(ground, stack, editions, callers=callers, limits=limits),
             ready=lambda: state["ready"],
             degraded=lambda: _degraded(ring, live, accounting, callers, sharing),
-            cache=_desk(remembering, editions, metrics),
+            jobs=lasting.working.desk,
+            asking=lasting.asking,
+            cache=cache,
+            rag=lasting.consulting,
         )
-        await in_background(stack, ring.run(settings.key_refresh_seconds))
-        await in_background(stack, live.watch(_WATCH_SECONDS))
-        for run in (callers.run, vigil.run, scout.run, Pulse(editions, admission.watch.places).run):
-            await in_background(stack, run())
-        yield Parts(services, ground.folder, live, metrics, state)
+        pulse = Pulse(editions, admission.watch.places)
+        runs = (ring.run(settings.key_refresh_seconds), live.watch(_WATCH_SECONDS))
+        for run in (*runs, callers.run(), vigil.run(), scout.run(), pulse.run()):
+            await in_background(stack, run)
+        yield Parts(services, ground.folder, live, metrics, lasting.working, state)
+
+
+async def _open_admission(
+    stack: AsyncExitStack, sharing: Sharing | None, metrics: Metrics, draw: Callable[[], float]
+) -> Admission:
+    return await open_admission(
+        stack,
+        store=sharing.limits if sharing is not None else None,
+        replicas=sharing.replicas if sharing is not None else alone,
+        metrics=metrics,
+        draw=draw,
+    )
 
 
 async def _gateway(
@@ -187,15 +205,11 @@ async def _gateway(
 
     texts = Texts(ground.folder.models)
     stack.push_async_callback(texts.aclose)
-    settings = ground.settings
-    key = settings.qdrant_api_key
     remembering = Remembering(
         Standing(
             pepper=ground.pepper,
             redis=sharing.redis if sharing is not None else None,
-            qdrant=(settings.qdrant_url, key.get_secret_value() if key else None)
-            if settings.qdrant_url
-            else None,
+            qdrant=qdrant_of(ground.settings),
             texts=texts,
             editions=editions,
             metrics=ground.metrics,
@@ -269,6 +283,15 @@ def _callers(ground: _Ground, stack: AsyncExitStack, editions: Editions) -> Call
     stack.push_async_callback(callers.aclose)
     callers.expect(ground.catalog)
     return callers
+
+
+def _vigil(callers: Callers, metrics: Metrics) -> Vigil:
+    """Who looks after streams; the operator at the control socket has no key that could end."""
+
+    def alive(caller: Caller) -> bool:
+        return caller.key_id == OPERATOR.key_id or callers.alive(caller)
+
+    return Vigil(alive, told=lambda deed: metrics.load.cut.labels(deed.value).inc())
 
 
 def _environment_keys(settings: Settings, catalog: Catalog) -> dict[bytes, Caller]:

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     worker: int | None = Field(
         default=None, ge=0, description="Which of them this process is; told by their parent."
     )
+    job_concurrency: int = Field(
+        default=8, ge=0, le=256, description="Items of jobs at once; 0 leaves them to `passerelle worker`."
+    )
     key_refresh_seconds: float = Field(
         default=3.0, gt=0, description="How soon a key made elsewhere is known here."
     )

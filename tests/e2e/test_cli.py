@@ -74,9 +74,28 @@ def test_keys_are_listed_for_people_and_machines(service: Service) -> None:
     assert service.order("keys", "list", "--tenant", "nobody").stdout == "There are no keys.\n"
 
 
+def test_a_key_is_made_in_groups_which_its_successor_keeps(service: Service) -> None:
+    words = ("--tenant", "acme", "--group", "teachers", "--group", "Élèves de 3e", "--name", "portal")
+    made = service.order("keys", "create", *words)
+    assert "tenant acme [groups: teachers, Élèves de 3e]" in made.stderr
+
+    def cards() -> list[dict[str, object]]:
+        found: list[dict[str, object]] = orjson.loads(service.order("keys", "list", "--json").stdout)
+        return [card for card in found if card["name"] == "portal"]
+
+    (card,) = cards()
+    assert card["groups"] == ["teachers", "Élèves de 3e"]
+    assert "portal [groups: teachers, Élèves de 3e]" in service.order("keys", "list").stdout
+    assert service.order("keys", "rotate", str(card["id"])).returncode == 0
+    assert [each["groups"] for each in cards()] == [card["groups"]] * 2
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (("create", "--tenant", "acme", "--group", " teachers"), "printable characters without spaces"),
+        (("create", "--tenant", "acme", "--group", ""), "1 to 200"),
+        (("create", "--role", "admin", "--group", "teachers"), "is in no group"),
         (("create", "--role", "admin", "--tenant", "acme"), "belongs to no tenant"),
         (("create", "--tenant", "acme", "--name", "\x1b[2Jgone"), "printable characters"),
         (("revoke", "key_none"), "There is no key 'key_none'"),

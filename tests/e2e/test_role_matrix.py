@@ -30,6 +30,16 @@ _WHO: dict[str, Role | None] = {
     "admin": Role.ADMIN,
 }
 _OWN_MODEL = "org/of-acme"
+_OWN_COLLECTION = "of-acme"
+_DOCUMENTS = "/v1/rag/collections/{collection}/documents"
+# Bodies that are right, for routes that would else refuse them before they look for what the path names.
+_BODIES: dict[tuple[str, str], object] = {
+    ("POST", "/v1/cache/{answer}/feedback"): {"verdict": "right"},
+    ("POST", "/v1/rag/answers/{answer}/feedback"): {"thumb": "up"},
+    ("PATCH", "/v1/rag/collections/{collection}"): {"description": "Of somebody else."},
+}
+# A collection's name is each tenant's own: whoever hands documents in under one makes it.
+_MAKES = {("POST", _DOCUMENTS)}
 
 
 @dataclass
@@ -40,6 +50,7 @@ class Scene:
     document: dict[str, Any]
     keys: dict[str, str | None]
     stranger: str  # the id of a key of tenant a
+    taken: dict[str, str]  # ids of a document of tenant a, and of the job that reads it
     policies: dict[tuple[str, str], Allow]
 
     def ask(self, method: str, path: str, *, who: str, body: object = None) -> Asked:
@@ -92,7 +103,18 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
                 "chief of b": b,
                 "admin": admin,
             }
-            yield Scene(running, document, keys, made[0]["card"]["id"], _policies())
+            taken = _take(running)
+            yield Scene(running, document, keys, made[0]["card"]["id"], taken, _policies())
+
+
+def _take(running: Shop) -> dict[str, str]:
+    """Hand a document of tenant a in."""
+    path = _DOCUMENTS.replace("{collection}", _OWN_COLLECTION)
+    body = {"text": "Livré en deux jours.", "key": "kept-of-acme"}
+    told = ask(running.service.url, "POST", path, key=KEYS["acme"], body=body)
+    assert told.status == 202, told
+    card = orjson.loads(told.body)
+    return {"document": card["documents"][0]["id"], "job": card["job"]}
 
 
 def _filled(path: str, value: str = "none") -> str:
@@ -154,20 +176,19 @@ def test_another_tenants_ids_do_not_exist(scene: Scene) -> None:
     """
     theirs = {"key_id": scene.stranger, "model": _OWN_MODEL, "name": None}
     theirs |= {"answer": "ca_0123456789abcdef01234567", "user": "somebody"}
+    theirs |= {"collection": _OWN_COLLECTION, "conversation": "conv_of_acme", **scene.taken}
     marks = [scene.stranger.encode(), _OWN_MODEL.encode(), b"kept-of-acme"]
+    marks += [each.encode() for each in scene.taken.values()]
     seen = set()
     for path, method, operation in scene.operations():
         policy = scene.policies[path, method]
-        if policy is PUBLIC or Role.TENANT_ADMIN not in policy.roles:
+        if policy is PUBLIC or Role.TENANT_ADMIN not in policy.roles or (method, path) in _MAKES:
             continue
         for given in operation.get("parameters", ()):
-            said = {"verdict": "right"} if path.endswith("/feedback") else {}
-            body = said if method in ("POST", "PUT") else None
+            body = _BODIES.get((method, path), {} if method in ("POST", "PUT") else None)
             if given["in"] == "path":
                 assert given["name"] in theirs, f"{path}: which {given['name']} is another tenant's?"
-                told = scene.ask(
-                    method, _filled(path, str(theirs[given["name"]])), who="chief of b", body=body
-                )
+                told = scene.ask(method, path.format_map(theirs), who="chief of b", body=body)
                 nothing = told.status == 200 and orjson.loads(told.body).get("count") == 0
                 assert told.status == 404 or (given["name"] == "user" and nothing), (method, path, told)
                 seen.add(given["name"])

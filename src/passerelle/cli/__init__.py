@@ -13,9 +13,12 @@ from passerelle.cli.costs import costs
 from passerelle.cli.diff import diff_verb
 from passerelle.cli.doctor import doctor
 from passerelle.cli.import_litellm import import_litellm_verb
+from passerelle.cli.jobs import jobs
 from passerelle.cli.keys import keys
+from passerelle.cli.rag import rag
 from passerelle.cli.reload import reload
 from passerelle.cli.serve import serve_verb
+from passerelle.cli.worker import worker_verb
 from passerelle.domain.errors import CannotRun
 
 
@@ -37,9 +40,12 @@ for _verb in (
     doctor,
     explain_verb,
     import_litellm_verb,
+    jobs,
     keys,
+    rag,
     reload,
     schema,
+    worker_verb,
 ):
     passerelle.add_command(_verb)
 

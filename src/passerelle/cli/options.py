@@ -13,6 +13,8 @@ import click
 from passerelle.settings import Settings, read_settings
 from passerelle.telemetry.logs import set_up_logs
 
+_SETTINGS = ("host", "port", "workers", "worker", "job_concurrency")
+
 as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON document for a machine.")
 
 
@@ -23,7 +25,7 @@ def with_settings(verb: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--data", type=click.Path(path_type=Path), help="The data folder [PASSERELLE_DATA].")
     @functools.wraps(verb)
     def wrapped(config: Path | None, data: Path | None, **rest: Any) -> Any:
-        given = {name: rest.pop(name) for name in ("host", "port", "workers", "worker") if name in rest}
+        given = {name: rest.pop(name) for name in _SETTINGS if name in rest}
         settings = read_settings(config=config, data=data, **given)
         set_up_logs(level=settings.log_level, json=_wants_json(settings))
         return verb(settings=settings, **rest)

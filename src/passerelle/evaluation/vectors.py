@@ -35,16 +35,22 @@ class Embedded:
         return chosen
 
 
-def embed(texts: Sequence[str], *, models: Path, folder: Path | None, keep: Path | None) -> Embedded:
-    """Vectors of all texts. `models` keeps the packaged model's graph, `keep` the vectors. Raises CannotRun."""
+def embed(
+    texts: Sequence[str], *, models: Path, folder: Path | None, keep: Path | None, question: bool = True
+) -> Embedded:
+    """Vectors of all texts. `models` keeps the packaged model's graph, `keep` the vectors. Raises CannotRun.
+
+    `question`: they are questions, which some models have a prefix for, and not passages.
+    """
     single = list(dict.fromkeys(texts))
     embedder = Embedder(cache=models, folder=folder, threads=THREADS)
     try:
         files = embedder.files
-        file = None if keep is None else keep / f"{_fingerprint(files.graph, single)}.npy"
+        kind = "" if question else "passages-"
+        file = None if keep is None else keep / f"{kind}{_fingerprint(files.graph, single)}.npy"
         vectors = None if file is None else _kept(file, len(single))
         if vectors is None:
-            vectors = embedder.embed(single, question=True).vectors
+            vectors = embedder.embed(single, question=question).vectors
             if file is not None:
                 _keep(file, vectors)
     except ModelMissing as error:

@@ -171,6 +171,11 @@ class Editions:
         """The current catalog."""
         return self._current.catalog
 
+    def share(self, tenant: str) -> int:
+        """A tenant's part of what is shared by turns, beside others."""
+        found = self._current.catalog.tenants.get(tenant)
+        return found.limits.share if found is not None else 1
+
     def publish(self, catalog: Catalog) -> None:
         """Make this the catalog of every call from now on."""
         old = self._current

@@ -15,7 +15,22 @@ from starlette.exceptions import HTTPException
 from passerelle import __version__
 from passerelle.domain.ask import Route
 from passerelle.domain.errors import BadRequest, MethodNotAllowed, NotFound, PasserelleError, TooLarge
-from passerelle.http import admin, backends, cache, contract, costs, docs, health, ledger, metrics, models
+from passerelle.http import (
+    admin,
+    backends,
+    cache,
+    contract,
+    costs,
+    docs,
+    health,
+    jobs,
+    ledger,
+    metrics,
+    models,
+    rag,
+    rag_answers,
+    rag_documents,
+)
 from passerelle.http.access import MEMBER, PUBLIC, check_every_route, every_route, policy_of
 from passerelle.http.front import App, Front
 from passerelle.http.inference import Inference
@@ -56,7 +71,21 @@ def build_app(services: Services) -> Front:
     for path, (route, description, reply) in _HOT.items():
         streams = route in (Route.CHAT, Route.COMPLETIONS)
         _add_hot(app, path, description=description, reply=reply, endpoint=hot[path], streams=streams)
-    rooms = (models, costs, cache, health, metrics, admin, backends, ledger, docs)
+    rooms = (
+        models,
+        rag,
+        rag_documents,
+        rag_answers,
+        jobs,
+        costs,
+        cache,
+        health,
+        metrics,
+        admin,
+        backends,
+        ledger,
+        docs,
+    )
     for room in rooms:
         app.include_router(room.router)
     _shape_errors(app)
@@ -77,7 +106,7 @@ def hot_routes(services: Services) -> dict[str, App]:
     return {
         path: Inference(
             route,
-            gateway=services.gateway,
+            ask=services.asking.ask,
             keys=services.keys,
             limits=services.limits,
             vigil=services.vigil,

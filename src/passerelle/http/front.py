@@ -6,6 +6,7 @@ What the path says is decided here once: no encoded separator, no dot segment an
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 from passerelle.domain.errors import BadRequest, NotFound, PasserelleError
@@ -15,6 +16,7 @@ from passerelle.http.credentials import Head, Keys, authenticate, read_head
 from passerelle.http.inference import Scope, Send
 from passerelle.http.intake import Limits, Receive, bounded_body
 from passerelle.http.problems import problem_of
+from passerelle.http.uploads import is_upload
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -92,33 +94,37 @@ class Front:
             await _reply(stamped, problem.status, problem.body(), headers)
             return
         if self._keys is not None and scope.get(OPERATOR_SCOPE) is not True:
-            receive = self._for_known(head, self._keys, receive)
+            limits = self._limits
+            if is_upload(scope):
+                limits = replace(limits, body=max(limits.body, limits.upload))
+            receive = _for_known(head, self._keys, receive, limits)
         await self.app(scope, receive, stamped)
 
-    def _for_known(self, head: Head, keys: Keys, receive: Receive) -> Receive:
-        """FastAPI reads a body before it asks who sends it: strangers' bodies are empty, whatever they send."""
-        known: Receive | None = None
-        asked = False
 
-        async def received() -> MutableMapping[str, Any]:
-            nonlocal known, asked
-            if known is not None:
-                return await known()
-            if not asked:
-                asked = True
-                try:
-                    await authenticate(head, keys)
-                except PasserelleError:
-                    # The route's own policy is asked next, and says no in its own words.
-                    return {"type": "http.request", "body": b"", "more_body": False}
-                known = bounded_body(head, receive, self._limits)
-                return await known()
-            # Who asks again wants to hear of the hang-up, and of nothing before it.
-            while (message := await receive())["type"] != "http.disconnect":
-                pass
-            return message
+def _for_known(head: Head, keys: Keys, receive: Receive, limits: Limits) -> Receive:
+    """FastAPI reads a body before it asks who sends it: strangers' bodies are empty, whatever they send."""
+    known: Receive | None = None
+    asked = False
 
-        return received
+    async def received() -> MutableMapping[str, Any]:
+        nonlocal known, asked
+        if known is not None:
+            return await known()
+        if not asked:
+            asked = True
+            try:
+                await authenticate(head, keys)
+            except PasserelleError:
+                # The route's own policy is asked next, and says no in its own words.
+                return {"type": "http.request", "body": b"", "more_body": False}
+            known = bounded_body(head, receive, limits)
+            return await known()
+        # Who asks again wants to hear of the hang-up, and of nothing before it.
+        while (message := await receive())["type"] != "http.disconnect":
+            pass
+        return message
+
+    return received
 
 
 def _check_target(scope: Scope) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from passerelle.domain.ask import Route
+from passerelle.domain.ask import Ask, Route
+from passerelle.domain.caller import Caller
 from passerelle.domain.errors import (
     Blocked,
     ClientGone,
@@ -19,9 +20,8 @@ from passerelle.domain.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from passerelle.gateway.gateway import Gateway
-from passerelle.gateway.recalled import Given
 from passerelle.gateway.record import Outcome
+from passerelle.http.ask import Reply
 from passerelle.http.credentials import Head, Keys, authenticate, read_head
 from passerelle.http.hangup import Hangup
 from passerelle.http.intake import Limits, Receive, make_ask, parse_object, read_body
@@ -54,9 +54,18 @@ def _cannot() -> None:
 class Inference:
     """The ASGI application of one inference route."""
 
-    def __init__(self, route: Route, *, gateway: Gateway, keys: Keys, limits: Limits, vigil: Vigil) -> None:
+    def __init__(
+        self,
+        route: Route,
+        *,
+        ask: Callable[[Caller, Ask], Awaitable[Reply]],
+        keys: Keys,
+        limits: Limits,
+        vigil: Vigil,
+    ) -> None:
+        """`ask` answers, or raises PasserelleError."""
         self._route = route
-        self._gateway = gateway
+        self._ask = ask
         self._keys = keys
         self._limits = limits
         self._vigil = vigil
@@ -65,7 +74,7 @@ class Inference:
         """Answer one request; every error becomes one reply in OpenAI's shape."""
         arrived = monotonic()
         head = read_head(scope["headers"])
-        reply = _Reply(send, head.request_id)
+        reply = _Sending(send, head.request_id)
         try:
             await self._answer(head, receive, reply, arrived, hang_up=scope.get(HANG_UP_SCOPE, _cannot))
         except ClientGone:
@@ -83,7 +92,7 @@ class Inference:
         self,
         head: Head,
         receive: Receive,
-        reply: _Reply,
+        reply: _Sending,
         arrived: float,
         *,
         hang_up: Callable[[], None],
@@ -101,7 +110,7 @@ class Inference:
         if head.patience or head.returns:
             ask = replace(ask, patience=head.patience, returns=head.returns)
         with Hangup(receive) as hangup:
-            answer = await self._gateway.ask(caller, ask)
+            answer = await self._ask(caller, ask)
             try:
                 with self._vigil.watch(reply.send, caller, hang_up) as watch:
                     reply.send = watch.send
@@ -119,7 +128,7 @@ class Inference:
                 answer.close()
 
 
-async def _stream(answer: Given, reply: _Reply, hangup: Hangup, watch: Watch) -> None:
+async def _stream(answer: Reply, reply: _Sending, hangup: Hangup, watch: Watch) -> None:
     await reply.open(answer)
     watch.begins()
     try:
@@ -145,8 +154,8 @@ async def _stream(answer: Given, reply: _Reply, hangup: Hangup, watch: Watch) ->
 
 
 async def _break_off(
-    answer: Given,
-    reply: _Reply,
+    answer: Reply,
+    reply: _Sending,
     error: PasserelleError,
     *,
     outcome: Outcome,
@@ -165,7 +174,7 @@ async def _break_off(
     await reply.last(event_of(problem.body()))
 
 
-class _Reply:
+class _Sending:
     """What has been sent of one response."""
 
     __slots__ = ("_ended", "_id", "_started", "send")
@@ -175,14 +184,14 @@ class _Reply:
         self._id = (b"x-request-id", request_id.encode("ascii"))
         self._started = self._ended = False
 
-    async def whole(self, answer: Given) -> None:
+    async def whole(self, answer: Reply) -> None:
         """A whole answer."""
         overhead = (b"x-passerelle-overhead-ms", b"%.2f" % (answer.overhead * 1000))
         cost = (b"x-passerelle-cost", answer.cost())
         limits = ratelimit_headers(answer.standings) if answer.standings else ()
         await self._complete(200, answer.body, [_JSON, self._id, *answer.facts, *limits, overhead, cost])
 
-    async def open(self, answer: Given) -> None:
+    async def open(self, answer: Reply) -> None:
         """The head of a stream."""
         self._started = True
         limits = ratelimit_headers(answer.standings) if answer.standings else ()

@@ -30,6 +30,7 @@ class Limits:
     """What a request may be."""
 
     body: int = 20 * 1_048_576  # bytes
+    upload: int = 64 * 1_048_576  # bytes of one that brings files, where files are taken
 
 
 async def read_body(head: Head, receive: Receive, limits: Limits) -> bytes:

@@ -22,6 +22,7 @@ from passerelle.http.credentials import OPERATOR, Head, Keys, authenticate, read
 from passerelle.http.hangup import Hangup
 from passerelle.http.intake import Limits, Receive, read_body
 from passerelle.http.problems import Headers, Problem, internal, problem_of
+from passerelle.http.uploads import is_upload
 from passerelle.idempotency.flights import Flight, Flights, InProgress
 from passerelle.idempotency.recorder import Recorder
 from passerelle.idempotency.seal import Reply, Sealer, Slot
@@ -69,7 +70,7 @@ class Once:
         """One request, or the application's lifespan. Not a coroutine itself: most requests just pass through."""
         if scope["type"] == "http" and scope["method"] in _METHODS:
             for name, _ in scope["headers"]:
-                if name == _NAME:
+                if name == _NAME and not is_upload(scope):  # whose files are known by their contents
                     return self._once(scope, receive, send)
         return self.app(scope, receive, send)
 

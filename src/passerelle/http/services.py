@@ -15,9 +15,11 @@ from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.gateway.scout import Scout
 from passerelle.gateway.watch import Watch
+from passerelle.http.ask import Asking
 from passerelle.http.credentials import Keys
 from passerelle.http.intake import Limits, Receive
 from passerelle.http.vigil import Send, Vigil
+from passerelle.jobs.owners import JobsDesk
 from passerelle.ledger.budgets import Budgets
 from passerelle.ledger.outbox import Undelivered
 from passerelle.pipelines.rag.desk import Nowhere, Rag
@@ -67,6 +69,8 @@ class Services:
     around: Callable[[App], App] | None
     ready: Callable[[], bool]
     degraded: Callable[[], list[str]]
+    jobs: JobsDesk
+    asking: Asking
     cache: CacheDesk = field(default_factory=Nothing)
     rag: Rag = field(default_factory=Nowhere)
 

@@ -80,6 +80,7 @@ class Runs:
         self._runs: dict[str, _Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._hurry = asyncio.Event()
 
     @property
     def under_way(self) -> int:
@@ -126,11 +127,19 @@ class Runs:
             elif held[name] is Wish.CANCEL:
                 run.stop(_Why.CANCELLED)
 
+    def hurry(self) -> None:
+        """What is not done is given back now, when it is closed."""
+        self._hurry.set()
+
     async def close(self, grace: float) -> None:
         """Take no more items; what is not done after so many seconds is given back for another worker."""
         self._stopping = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace)
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                while self._tasks and not hurry.done():
+                    await asyncio.wait({hurry, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
         for run in list(self._runs.values()):
             run.stop(_Why.STOPPING)
         if self._tasks:

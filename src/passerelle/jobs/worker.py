@@ -84,6 +84,10 @@ class Worker:
         """How many items run here."""
         return self._runs.under_way
 
+    def hurry(self) -> None:
+        """Spend no more of the grace: what is under way when it is cancelled is given back at once."""
+        self._runs.hurry()
+
     async def run(self) -> None:
         """Work until cancelled; goes on through outages."""
         carriers = [

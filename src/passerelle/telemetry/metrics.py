@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics_core import Metric
 
 from passerelle.telemetry.cache_metrics import CacheMetrics
+from passerelle.telemetry.job_metrics import JobMetrics
 from passerelle.telemetry.load_metrics import LoadMetrics
 from passerelle.telemetry.process_metrics import watch_process
 
@@ -85,6 +86,7 @@ class Metrics:
         self.money = MoneyMetrics(registry)
         self.load = LoadMetrics(registry)
         self.cache = CacheMetrics(registry)
+        self.jobs = JobMetrics(registry)
         # Called before each exposition, to set what is only looked up.
         self.before: list[Callable[[], None]] = [watch_process(registry)]
         self.connections = Gauge(

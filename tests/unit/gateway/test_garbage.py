@@ -74,7 +74,7 @@ async def test_a_call_leaves_no_garbage(
     editions = Editions(catalog, lambda _: _Backend([]), pricing)
     gateway = gateway_of(editions, books=Ledger().books, sinks=[], draw=random.Random(1).random)
     keys = FixedKeys({KEY.encode(): Caller("key_test", "t", Role.MEMBER)})
-    app = Inference(Route.CHAT, gateway=gateway, keys=keys, limits=Limits(), vigil=Vigil(keys.alive))
+    app = Inference(Route.CHAT, ask=gateway.ask, keys=keys, limits=Limits(), vigil=Vigil(keys.alive))
     held = []
     if places is not None:
         tenant = editions.catalog.tenants["t"]

@@ -198,7 +198,7 @@ async def _play(
     editions = Editions(_CATALOG, opened, pricing)
     gateway = gateway_of(editions, books=ledger.books, sinks=[sink], draw=random.Random(7).random)
     keys = FixedKeys({KEY.encode(): Caller("key_test", "acme", Role.MEMBER)})
-    app = Inference(Route.CHAT, gateway=gateway, keys=keys, limits=Limits(), vigil=Vigil(keys.alive))
+    app = Inference(Route.CHAT, ask=gateway.ask, keys=keys, limits=Limits(), vigil=Vigil(keys.alive))
     body = {"model": "assistant", "messages": [{"role": "user", "content": "x"}], "stream": stream}
     client = _Client(leaves, orjson.dumps({**body, "max_tokens": 5}))
     scope = {

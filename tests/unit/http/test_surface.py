@@ -17,6 +17,7 @@ from passerelle.domain.errors import (
 from passerelle.http.access import MEMBER, check_every_route
 from passerelle.http.problems import problem_of
 from passerelle.ledger.budgets import OverBudget
+from passerelle.wire.fetched import FetchFailed, FetchRefused
 from tests.serving import KEY, one_backend, serving
 
 
@@ -129,6 +130,10 @@ def test_every_error_that_a_caller_can_meet_has_a_status(kind: type[PasserelleEr
         error = OverLimit("Something.", retry_after=1.0)
     elif kind is Blocked:
         error = Blocked("Something.", rule="words")
+    elif kind is FetchRefused:
+        error = FetchRefused("url_scheme", "Something.", "Do something else.")
+    elif kind is FetchFailed:
+        error = FetchFailed("url_timeout", "Something.")
     else:
         error = kind("Something.") if kind.__name__ != "KeysUnavailable" else kind()  # type: ignore[call-arg]
 

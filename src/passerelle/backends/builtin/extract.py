@@ -60,7 +60,7 @@ def answer(reading: Reading, embedder: Embedder) -> Extract:
     if not reading.context:
         return none(reading, Reason.NO_TEXT)
     source = Source(reading, embedder)
-    chosen = source.best(asked(reading))
+    chosen = source.best(asked(reading), least=0.0 if reading.vouched else RELEVANT)
     if not chosen:
         return none(reading, Reason.NOT_FOUND)
     return _quoted(reading, source.with_referents(chosen), "answer")
@@ -75,8 +75,10 @@ class Source:
         self.sentences = sentences(reading, reading.context if passages is None else passages)
         self._ranker = Ranker([sentence.text for sentence in self.sentences], embedder, reading.language)
 
-    def best(self, query: str, *, among: Callable[[str], bool] = bool) -> list[Sentence]:
-        """The sentences that answer a query, best first; none when not even the best is relevant enough.
+    def best(
+        self, query: str, *, among: Callable[[str], bool] = bool, least: float = RELEVANT
+    ) -> list[Sentence]:
+        """The sentences that answer a query, best first; none when not even the best is relevant enough (`least`).
 
         `among` leaves out the sentences for which it is false.
         """
@@ -90,7 +92,7 @@ class Source:
         order = sorted(
             (i for i, sentence in enumerate(found) if among(sentence.text)), key=lambda i: (-scores[i], i)
         )[:MOST_QUOTED]
-        if not order or scores[order[0]] < RELEVANT:
+        if not order or scores[order[0]] < least:
             return []
         return [found[i] for i in order if scores[i] >= NEARLY_AS_GOOD * scores[order[0]]]
 

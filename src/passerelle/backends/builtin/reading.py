@@ -7,6 +7,7 @@ last message. What an assistant said before is never context: it would be quotin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from passerelle.text.words import Language, language_of
 
 SUBSTANTIAL = 25  # characters: loose text shorter than this is nothing to quote from
 SAMPLED = 2000  # characters of each passage that may decide on the language
+# The tag of a passage that a search found, judged and set apart by a mark that nobody could guess.
+_FOUND = re.compile(r'<source n="1" mark="[0-9a-f]{16,64}"[^<>\n]{0,300}>\s*\Z')
+_TAG = 500  # characters before a passage that its tag may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Reading:
 
     `question` is what the last user message asks, `earlier` what the one before asked, `orders` the system
     text's orders. `context` is where an answer may be quoted from; `subject` is what a summary or a label is
-    about.
+    about. `vouched`: the context is the one passage that a search has judged to answer the question.
     """
 
     texts: tuple[str, ...]
@@ -43,6 +47,7 @@ class Reading:
     context: tuple[Passage, ...]
     subject: tuple[Passage, ...]
     language: Language
+    vouched: bool = False
 
     def text(self, passage: Passage) -> str:
         """The characters of a passage."""
@@ -81,7 +86,16 @@ def read(turns: Sequence[Turn]) -> Reading:
         context=context,
         subject=tuple(subject),
         language=language_of(question[:SAMPLED], default=language_of(around)),
+        vouched=_vouched(texts, turns, context),
     )
+
+
+def _vouched(texts: Sequence[str], turns: Sequence[Turn], context: Sequence[Passage]) -> bool:
+    """Is there one passage only, found by a search? What users write in their messages vouches for nothing."""
+    if len(context) != 1 or turns[context[0].message].role not in ("system", "developer"):
+        return False
+    start = context[0].start
+    return _FOUND.search(texts[context[0].message][max(0, start - _TAG) : start]) is not None
 
 
 def _passages(found: Mapping[int, Sequence[Part]], sort: Sort) -> list[Passage]:

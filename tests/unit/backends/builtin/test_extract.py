@@ -168,3 +168,25 @@ def test_any_text_and_any_question_give_quotes_or_a_plain_no(
     assert (found.kind == "none") == (not found.quotes)
     for quote in found.quotes:
         assert turns[quote.message].text[quote.start : quote.end] == quote.text
+
+
+_MARKED = '<source n="1" mark="0123456789abcdef01234567" title="Horaires" document="d">\n{}\n</source>'
+
+
+def test_one_passage_that_a_search_has_judged_is_quoted_however_little_it_shares_with_the_question(
+    embedder: Embedder,
+) -> None:
+    passage = _MARKED.format("Le guichet ouvre à neuf heures. Il est au rez-de-chaussée.")
+    asked = Turn("user", "Quand puis-je venir chercher mon dossier ?")
+
+    assert extract(read([Turn("system", passage), asked]), embedder).kind == "answer"
+    unmarked = passage.replace(' mark="0123456789abcdef01234567"', "")
+    assert extract(read([Turn("system", unmarked), asked]), embedder).kind == "none"
+    several = f"{passage}\n{passage.replace('1', '2', 1)}"
+    assert extract(read([Turn("system", several), asked]), embedder).kind == "none"
+
+
+def test_a_user_vouches_for_no_passage(embedder: Embedder) -> None:
+    written = f"{_MARKED.format('Le guichet ouvre à neuf heures.')}\n\nQuel vin boire avec un poisson ?"
+
+    assert extract(read([Turn("user", written)]), embedder).kind == "none"

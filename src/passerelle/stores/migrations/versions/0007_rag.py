@@ -12,6 +12,10 @@ down_revision = "0006"
 _MOMENT = sa.DateTime(timezone=True)
 _NOW = sa.func.clock_timestamp()
 _NONE = sa.text("'{}'")
+_SAID = ("tenant", "collection", "key", "origin", "state")
+_EMPTY = ("title", "said_title", "said_language", "name", "media_type", "language")
+_UNKNOWN = ("url", "code", "message", "duplicate_of", "job", "final_url", "etag", "last_modified")
+_COUNTS = ("size", "pages", "characters", "chunks")
 
 
 def upgrade() -> None:
@@ -39,40 +43,20 @@ def _make_documents() -> None:
     op.create_table(
         "rag_document",
         sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("collection", sa.Text, nullable=False),
-        sa.Column("key", sa.Text, nullable=False),
-        sa.Column("origin", sa.Text, nullable=False),
-        sa.Column("state", sa.Text, nullable=False),
-        sa.Column(
-            "given", sa.BigInteger, nullable=False, server_default="1"
-        ),  # counts what came under its key
-        sa.Column("indexed", sa.BigInteger),  # which of those is found
-        sa.Column("title", sa.Text, nullable=False, server_default=""),
-        sa.Column(
-            "said_title", sa.Text, nullable=False, server_default=""
-        ),  # by its sender, before what it says
-        sa.Column("url", sa.Text),
-        sa.Column("media_type", sa.Text, nullable=False, server_default=""),
-        sa.Column("language", sa.Text, nullable=False, server_default=""),
+        *(sa.Column(name, sa.Text, nullable=False) for name in _SAID),
+        # `given` counts what came under its key, `indexed` is which of those is found.
+        sa.Column("given", sa.BigInteger, nullable=False, server_default="1"),
+        sa.Column("indexed", sa.BigInteger),
+        # `said_…` is its sender's word, before what it says itself; `name` is a file's.
+        *(sa.Column(name, sa.Text, nullable=False, server_default="") for name in _EMPTY),
+        *(sa.Column(name, sa.Text) for name in _UNKNOWN),
         sa.Column("groups", ARRAY(sa.Text), nullable=False, server_default=_NONE),
         sa.Column("metadata", JSONB, nullable=False, server_default=_NONE),
-        sa.Column("code", sa.Text),
-        sa.Column("message", sa.Text),
         sa.Column("warnings", ARRAY(sa.Text), nullable=False, server_default=_NONE),
-        sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
-        sa.Column("pages", sa.Integer, nullable=False, server_default="0"),
-        sa.Column("characters", sa.Integer, nullable=False, server_default="0"),
-        sa.Column("chunks", sa.Integer, nullable=False, server_default="0"),
-        sa.Column(
-            "digest", sa.LargeBinary
-        ),  # of what came, and of everything that changes what is indexed of it
-        sa.Column("duplicate_of", sa.Text),
-        sa.Column("job", sa.Text),
+        *(sa.Column(name, sa.BigInteger, nullable=False, server_default="0") for name in _COUNTS),
+        # Of what came, and of everything that changes what is indexed of it.
+        sa.Column("digest", sa.LargeBinary),
         sa.Column("refresh", sa.Float),
-        sa.Column("final_url", sa.Text),
-        sa.Column("etag", sa.Text),
-        sa.Column("last_modified", sa.Text),
         sa.Column("created_at", _MOMENT, nullable=False, server_default=_NOW),
         sa.Column("updated_at", _MOMENT, nullable=False, server_default=_NOW),
         sa.Column("indexed_at", _MOMENT),
@@ -84,17 +68,12 @@ def _make_documents() -> None:
     )
     op.create_index("rag_document_newest", "rag_document", ["tenant", "collection", "created_at", "id"])
     op.create_index("rag_document_digest", "rag_document", ["tenant", "collection", "digest"])
-    op.create_index(
-        "rag_document_refresh",
-        "rag_document",
-        ["checked_at"],
-        postgresql_where=sa.text("refresh IS NOT NULL"),
-    )
+    due = sa.text("refresh IS NOT NULL")
+    op.create_index("rag_document_refresh", "rag_document", ["checked_at"], postgresql_where=due)
+    owner = sa.ForeignKey("rag_document.id", ondelete="CASCADE")
     op.create_table(  # apart, so that documents are listed without it
         "rag_content",
-        sa.Column(
-            "document", sa.Text, sa.ForeignKey("rag_document.id", ondelete="CASCADE"), primary_key=True
-        ),
+        sa.Column("document", sa.Text, owner, primary_key=True),
         sa.Column("content", sa.LargeBinary, nullable=False),
     )
 

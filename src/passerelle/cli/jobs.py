@@ -1,0 +1,162 @@
+"""`passerelle jobs`: how work stands that outlives its requests, and what becomes of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import click
+import orjson
+
+from passerelle.cli.operator import operating, order
+from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.progress import Bar, follow, in_lines, plain
+from passerelle.settings import Settings
+
+_MOST_ITEMS = 200
+
+_tenant = click.option("--tenant", required=True, help="Whose it is.")
+
+
+@click.group()
+def jobs() -> None:
+    """Work that outlives its requests, such as reading documents: how it stands, and what becomes of it."""
+
+
+@jobs.command("list")
+@_tenant
+@click.option("--kind", help="Only of this kind.")
+@click.option("--before", metavar="JOB", help="Those made before that one.")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@as_json
+@with_settings
+def list_(
+    settings: Settings, tenant: str, kind: str | None, before: str | None, limit: int, json_: bool
+) -> None:
+    """List a tenant's jobs, the newest first."""
+    cards = order(settings, "GET", path_of(tenant, kind=kind, before=before, limit=limit))
+    if json_:
+        _print(cards)
+        return
+    if not cards["data"]:
+        click.echo("There are no jobs.")
+    for card in cards["data"]:
+        _row(card)
+    if cards["has_more"]:
+        click.echo(f"There are more: --before {cards['data'][-1]['id']}")
+
+
+@jobs.command("show")
+@_tenant
+@click.argument("job")
+@as_json
+@with_settings
+def show(settings: Settings, tenant: str, job: str, json_: bool) -> None:
+    """How a job stands, and why items of it failed."""
+    with operating(settings) as operator:
+        card = operator.order("GET", path_of(tenant, job))
+        failed = operator.order("GET", path_of(tenant, job, "items", state="failed", limit=_MOST_ITEMS))
+    if json_:
+        _print({**card, "failed": failed["data"]})
+        return
+    _row(card)
+    for item in failed["data"]:
+        error = item["error"] or {"code": "unknown", "message": "unknown"}
+        click.echo(plain(f"  {item['key']}: {error['message']} ({error['code']})"))
+    if failed["has_more"]:
+        click.echo("  and more")
+
+
+@jobs.command("follow")
+@_tenant
+@click.argument("job")
+@as_json
+@with_settings
+def follow_verb(settings: Settings, tenant: str, job: str, json_: bool) -> None:
+    """Watch a job until it is over; where no service runs, work on it here.
+
+    Exit status: 0 every item is done, 1 some are not.
+    """
+    with operating(settings) as operator:
+        if json_:
+            tally = follow(operator, tenant, [job], in_lines)
+        else:
+            with Bar(sys.stderr) as bar:
+                tally = follow(operator, tenant, [job], bar.tell)
+            click.echo(f"{plain(job)}: {tally.state}")
+    if tally.state != "done":
+        raise SystemExit(1)
+
+
+def _changing(name: str, doc: str) -> click.Command:
+    """A verb that changes a job and shows it."""
+
+    @_tenant
+    @click.argument("job")
+    @as_json
+    @with_settings
+    def change(settings: Settings, tenant: str, job: str, json_: bool) -> None:
+        _shown(order(settings, "POST", path_of(tenant, job, name)), json_=json_)
+
+    made: Callable[..., None] = change
+    return click.command(name, help=doc)(made)
+
+
+for _name, _doc in (
+    ("cancel", "Stop a job: what waits is cancelled, what runs is stopped."),
+    ("pause", "Begin nothing more of a job; what runs is finished."),
+    ("resume", "Go on with a paused job."),
+):
+    jobs.add_command(_changing(_name, _doc))
+
+
+@jobs.command("retry")
+@_tenant
+@click.argument("job")
+@click.option("--item", "items", multiple=True, help="The key of a failed item; without it, all of them.")
+@as_json
+@with_settings
+def retry(settings: Settings, tenant: str, job: str, items: tuple[str, ...], json_: bool) -> None:
+    """Try failed items of a job again."""
+    body = {"items": list(items)} if items else None
+    _shown(order(settings, "POST", path_of(tenant, job, "retry"), body), json_=json_)
+
+
+@jobs.command("delete")
+@_tenant
+@click.argument("job")
+@with_settings
+def delete(settings: Settings, tenant: str, job: str) -> None:
+    """Delete a job that is over, with its items, results and events."""
+    order(settings, "DELETE", path_of(tenant, job))
+    click.echo(f"{plain(job)} is deleted.")
+
+
+def path_of(tenant: str, *parts: str, **query: object) -> str:
+    """Where a tenant's jobs are asked for."""
+    given = {name: value for name, value in query.items() if value is not None}
+    route = "/".join(["/v1/jobs", *(quote(part, safe="") for part in parts)])
+    return f"{route}?{urlencode({'tenant': tenant, **given})}"
+
+
+def _shown(card: dict[str, Any], *, json_: bool) -> None:
+    if json_:
+        _print(card)
+    else:
+        _row(card)
+
+
+def _print(document: Any) -> None:
+    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+
+
+def _row(card: dict[str, Any]) -> None:
+    progress = card["progress"]
+    over = progress["total"] - progress["queued"] - progress["running"]
+    failed = f"{progress['failed']} failed" if progress["failed"] else ""
+    made = card["created_at"][:16].replace("T", " ")
+    counts = f"{over}/{progress['total']}"
+    line = f"{card['id']}  {card['state']:<13}  {card['kind']:<16}  {counts:<11}  {made}  {failed}"
+    click.echo(plain(line.rstrip()))

@@ -1,0 +1,128 @@
+"""Documents as they stand: read from their table, always a tenant's own, and only those that its asker may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from passerelle.domain.errors import NotFound
+from passerelle.domain.jobs import Trouble
+from passerelle.domain.rag import Document, DocumentState, Origin
+
+MOST_LISTED = 500
+
+DOCUMENT = """id, tenant, collection, key, origin, state, given, indexed, title, said_title, said_language, name, url,
+    media_type, language, groups, metadata, code, message, warnings, size, pages, characters, chunks, digest,
+    duplicate_of, job, refresh, final_url, etag, last_modified, created_at, updated_at, indexed_at, checked_at"""
+# Nobody's groups: the tenant's own administration. A document without any is open to the whole tenant.
+SEEN = "(CAST(:groups AS text[]) IS NULL OR groups = '{}' OR groups && CAST(:groups AS text[]))"
+
+_ONE = text(f"""
+SELECT {DOCUMENT} FROM rag_document WHERE tenant = :tenant AND collection = :collection AND id = :id AND {SEEN}
+""")  # noqa: S608 - constants
+_LIST = text(f"""
+SELECT {DOCUMENT} FROM rag_document WHERE tenant = :tenant AND collection = :collection AND {SEEN}
+    AND (CAST(:state AS text) IS NULL OR state = :state)
+    AND (CAST(:before AS text) IS NULL OR (created_at, id) < (
+        SELECT created_at, id FROM rag_document
+        WHERE tenant = :tenant AND collection = :collection AND id = :before))
+ORDER BY created_at DESC, id DESC LIMIT :most
+""")  # noqa: S608 - constants
+_CONTENT = text(f"""
+SELECT content, media_type FROM rag_document JOIN rag_content ON document = id
+WHERE tenant = :tenant AND collection = :collection AND id = :id AND state <> 'deleting' AND {SEEN}
+""")  # noqa: S608 - constants
+
+
+def groups_of(groups: frozenset[str] | None) -> list[str] | None:
+    """The asker's groups for SQL."""
+    return None if groups is None else sorted(groups)
+
+
+async def find(
+    connection: AsyncConnection, tenant: str, collection: str, document: str, groups: frozenset[str] | None
+) -> Row[Any]:
+    """The row of a document that its asker may see. Raises NotFound."""
+    values = {"tenant": tenant, "collection": collection, "id": document, "groups": groups_of(groups)}
+    row = (await connection.execute(_ONE, values)).one_or_none() if "\0" not in document else None
+    if row is None:
+        raise unknown(document)
+    return row
+
+
+async def listed(
+    connection: AsyncConnection,
+    tenant: str,
+    collection: str,
+    *,
+    groups: frozenset[str] | None,
+    state: DocumentState | None,
+    before: str | None,
+    most: int,
+) -> list[Document]:
+    """Documents, the newest first."""
+    values = {
+        "tenant": tenant,
+        "collection": collection,
+        "groups": groups_of(groups),
+        "state": state,
+        "before": before,
+        "most": max(1, min(most, MOST_LISTED)),
+    }
+    return documents_of((await connection.execute(_LIST, values)).all())
+
+
+async def content(
+    connection: AsyncConnection, tenant: str, collection: str, document: str, groups: frozenset[str] | None
+) -> tuple[bytes, str]:
+    """What came, and its media type. Raises NotFound."""
+    values = {"tenant": tenant, "collection": collection, "id": document, "groups": groups_of(groups)}
+    row = (await connection.execute(_CONTENT, values)).one_or_none() if "\0" not in document else None
+    if row is None:
+        raise unknown(document)
+    return bytes(row.content), row.media_type or "application/octet-stream"
+
+
+def document_of(row: Row[Any]) -> Document:
+    """A row of `DOCUMENT`."""
+    at = row._mapping
+    return Document(
+        id=at["id"],
+        tenant=at["tenant"],
+        collection=at["collection"],
+        key=at["key"],
+        origin=Origin(at["origin"]),
+        state=DocumentState(at["state"]),
+        title=at["title"],
+        url=at["url"],
+        media_type=at["media_type"],
+        language=at["language"],
+        groups=frozenset(at["groups"]),
+        metadata=at["metadata"],
+        trouble=Trouble(at["code"], at["message"] or "") if at["code"] is not None else None,
+        warnings=tuple(at["warnings"]),
+        size=at["size"],
+        pages=at["pages"],
+        characters=at["characters"],
+        chunks=at["chunks"],
+        duplicate_of=at["duplicate_of"],
+        job=at["job"],
+        refresh=at["refresh"],
+        created_at=at["created_at"],
+        updated_at=at["updated_at"],
+        indexed_at=at["indexed_at"],
+        checked_at=at["checked_at"],
+    )
+
+
+def documents_of(rows: Sequence[Row[Any]]) -> list[Document]:
+    """Rows of `DOCUMENT`."""
+    return [document_of(row) for row in rows]
+
+
+def unknown(document: str) -> NotFound:
+    """There is none, or none for its asker."""
+    return NotFound(f"There is no document {document[:64]!r}.", code="document_not_found")

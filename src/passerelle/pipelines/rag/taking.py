@@ -1,0 +1,290 @@
+"""Documents taken in: their rows, what came as them, and the job that reads them, all in one transaction or none.
+
+What came already as it came now costs nothing. Whatever comes under a key replaces what came under it before, which is
+found until the new one is indexed: `given` counts what came, `indexed` says which of it is found.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from passerelle.domain.errors import BadRequest, Forbidden
+from passerelle.domain.jobs import NewItem
+from passerelle.domain.rag import Document, DocumentState, Rag, Setup, Taken
+from passerelle.jobs.desk import Desk
+from passerelle.pipelines.rag.documents import DOCUMENT, documents_of, unknown
+from passerelle.pipelines.rag.taking_checks import Offer, digest_of, said_of
+
+KIND = "rag.ingest"
+MOST_TAKEN = 1_000  # documents of one call
+ANEW, IF_CHANGED, KEPT = "anew", "if-changed", "kept"  # how a page is come by
+_COST_BYTES = 262_144  # of content, for one unit of the workers' time
+_MOST_COST = 64
+# Its run waits or works: nothing more need be done for it.
+_CARED_FOR = """EXISTS (SELECT FROM job_item WHERE job_id = job AND job_item.key = rag_document.id
+    AND job_item.state IN ('queued', 'running'))"""
+
+_THERE = text(f"""
+SELECT {DOCUMENT}, {_CARED_FOR} AS cared_for FROM rag_document
+WHERE tenant = :tenant AND collection = :collection AND key = ANY(CAST(:keys AS text[])) ORDER BY id FOR UPDATE
+""")  # noqa: S608 - constants
+_COUNT = text("SELECT count(*) FROM rag_document WHERE tenant = :tenant AND state <> 'deleting'")
+_PUT = text("""
+INSERT INTO rag_document (id, tenant, collection, key, origin, state, title, said_title, said_language, name, url,
+    media_type, language, groups, metadata, size, digest, job, refresh)
+VALUES (:id, :tenant, :collection, :key, :origin, 'queued', :title, :title, :language, :name, :url,
+    :media_type, :language, :groups, CAST(:metadata AS jsonb), :size, :digest, :job, :refresh)
+ON CONFLICT (tenant, collection, key) DO UPDATE SET origin = excluded.origin, state = 'queued',
+    given = rag_document.given + 1, said_title = excluded.said_title, said_language = excluded.said_language,
+    title = CASE WHEN excluded.said_title <> '' THEN excluded.said_title ELSE rag_document.title END,
+    name = excluded.name, url = excluded.url, groups = excluded.groups, metadata = excluded.metadata,
+    media_type = CASE WHEN excluded.origin = 'url' THEN rag_document.media_type ELSE excluded.media_type END,
+    size = CASE WHEN excluded.origin = 'url' THEN rag_document.size ELSE excluded.size END, code = NULL, message = NULL, warnings = '{}',
+    duplicate_of = NULL, job = excluded.job, refresh = excluded.refresh, updated_at = clock_timestamp(),
+    digest = CASE WHEN excluded.origin = 'url' THEN rag_document.digest ELSE excluded.digest END
+""")
+_KEEP = text("""
+INSERT INTO rag_content (document, content)
+SELECT id, :content FROM rag_document WHERE tenant = :tenant AND id = :id
+ON CONFLICT (document) DO UPDATE SET content = excluded.content
+""")
+_AGAIN = text(f"""
+UPDATE rag_document SET state = 'queued', given = given + 1, code = NULL, message = NULL, duplicate_of = NULL,
+    job = :job, updated_at = clock_timestamp()
+WHERE tenant = :tenant AND id = ANY(CAST(:ids AS text[])) AND state <> 'deleting' RETURNING {DOCUMENT}
+""")  # noqa: S608 - constants
+_FAILED = text(f"""
+SELECT {DOCUMENT} FROM rag_document WHERE tenant = :tenant AND collection = :collection
+    AND (CAST(:ids AS text[]) IS NULL AND state = 'failed' OR id = ANY(CAST(:ids AS text[])))
+    AND state <> 'deleting' ORDER BY id LIMIT :most FOR UPDATE
+""")  # noqa: S608 - constants
+_COPIES = text("""
+SELECT id, collection FROM rag_document
+WHERE tenant = :tenant AND duplicate_of = ANY(CAST(:ids AS text[])) AND state = 'duplicate' ORDER BY id FOR UPDATE
+""")
+_IDS = text("""
+SELECT id FROM rag_document WHERE tenant = :tenant AND collection = :collection AND state <> 'deleting' ORDER BY id
+FOR UPDATE
+""")
+_NAMED = text("UPDATE rag_document SET job = :job WHERE tenant = :tenant AND id = ANY(CAST(:ids AS text[]))")
+
+
+@dataclass(slots=True)
+class _Sorting:
+    """Which of the documents need work."""
+
+    ids: list[str] = field(default_factory=list)  # of all, in the order they came
+    new: list[tuple[str, Offer, bytes | None]] = field(default_factory=list)
+    items: list[NewItem] = field(default_factory=list)
+    unchanged: set[str] = field(default_factory=set)
+    pending: set[str] = field(default_factory=set)  # jobs under way for what came already
+    replaced: list[str] = field(default_factory=list)
+
+
+class Taking:
+    """Takes documents in, in its caller's transaction; jobs are made at the desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def take(
+        self,
+        connection: AsyncConnection,
+        offers: Sequence[Offer],
+        *,
+        tenant: str,
+        collection: str,
+        setup: Setup,
+        rag: Rag,
+    ) -> Taken:
+        """All of them, or none. Raises BadRequest, and Forbidden where the tenant has no room."""
+        keys = [offer.key for offer in offers]
+        _check(keys)
+        values = {"tenant": tenant, "collection": collection, "keys": keys}
+        there = {row.key: row for row in await connection.execute(_THERE, values)}
+        fresh = len(keys) - len(there)
+        if (
+            fresh
+            and (await connection.execute(_COUNT, {"tenant": tenant})).scalar_one() + fresh > rag.documents
+        ):
+            message = f"This tenant may have {rag.documents} documents. Delete some, or send fewer."
+            raise Forbidden(message, code="too_many_documents")
+        sorting = _sort(offers, there, setup)
+        job = await self._make(connection, tenant, collection, sorting.items)
+        for document, offer, digest in sorting.new:
+            row = _row(offer, digest, id=document, tenant=tenant, collection=collection, job=job)
+            await connection.execute(_PUT, row)
+            if offer.content is not None:
+                kept = {"tenant": tenant, "id": document, "content": offer.content}
+                await connection.execute(_KEEP, kept)
+        await self.promote(connection, tenant, sorting.replaced)
+        rows = {each.key: each for each in documents_of((await connection.execute(_THERE, values)).all())}
+        if job is None and len(sorting.pending) == 1:
+            job = next(iter(sorting.pending))
+        return Taken(tuple(rows[key] for key in keys), frozenset(sorting.unchanged), job)
+
+    async def retry(
+        self, connection: AsyncConnection, *, tenant: str, collection: str, ids: Sequence[str] | None
+    ) -> Taken:
+        """Failed ones once more, all or those. Raises NotFound for one that there is not."""
+        values = {
+            "tenant": tenant,
+            "collection": collection,
+            "ids": None if ids is None else list(ids),
+            "most": MOST_TAKEN,
+        }
+        rows = (await connection.execute(_FAILED, values)).all()
+        if missing := set(ids or ()) - {row.id for row in rows}:
+            raise unknown(min(missing))
+        failed = [row.id for row in rows if row.state == DocumentState.FAILED]
+        again, job = await self.again(connection, failed, tenant=tenant, collection=collection, fetch=ANEW)
+        done = [each for each in documents_of(rows) if each.id not in set(failed)]
+        return Taken((*again, *done), frozenset(each.id for each in done), job)
+
+    async def everything(self, connection: AsyncConnection, *, tenant: str, collection: str) -> str | None:
+        """All documents of a collection once more, from what was kept of them; the job."""
+        rows = await connection.execute(_IDS, {"tenant": tenant, "collection": collection})
+        _, job = await self.again(
+            connection, list(rows.scalars()), tenant=tenant, collection=collection, fetch=KEPT
+        )
+        return job
+
+    async def promote(self, connection: AsyncConnection, tenant: str, ids: Sequence[str]) -> int:
+        """Read the duplicates of documents that are no longer what they were; how many there are."""
+        if not ids:
+            return 0
+        rows = (await connection.execute(_COPIES, {"tenant": tenant, "ids": list(ids)})).all()
+        for collection in sorted({row.collection for row in rows}):
+            copies = [row.id for row in rows if row.collection == collection]
+            await self.again(connection, copies, tenant=tenant, collection=collection, fetch=KEPT)
+        return len(rows)
+
+    async def again(
+        self, connection: AsyncConnection, ids: Sequence[str], *, tenant: str, collection: str, fetch: str
+    ) -> tuple[list[Document], str | None]:
+        """Read documents once more, as something newer than all that runs; they and the job."""
+        if not ids:
+            return [], None
+        values = {"tenant": tenant, "ids": list(ids), "job": None}
+        rows = (await connection.execute(_AGAIN, values)).all()
+        job = await self._make(
+            connection,
+            tenant,
+            collection,
+            [item_for(row.id, row.given, row.size, fetch=fetch) for row in rows],
+        )
+        await connection.execute(_NAMED, {"tenant": tenant, "ids": list(ids), "job": job})
+        fresh = (await connection.execute(_AGAIN_READ, {"tenant": tenant, "ids": list(ids)})).all()
+        return documents_of(fresh), job
+
+    async def _make(
+        self, connection: AsyncConnection, tenant: str, collection: str, items: Sequence[NewItem]
+    ) -> str | None:
+        if not items:
+            return None
+        params = {"collection": collection}
+        return await self._desk.create(connection, tenant=tenant, kind=KIND, items=items, params=params)
+
+
+_AGAIN_READ = text(f"""
+SELECT {DOCUMENT} FROM rag_document WHERE tenant = :tenant AND id = ANY(CAST(:ids AS text[])) ORDER BY id
+""")  # noqa: S608 - constants
+
+
+def item_for(document: str, given: int, size: int, *, fetch: str, was: bytes | None = None) -> NewItem:
+    """The item that reads a document. `was`: the digest of what is indexed of it, where that is known."""
+    payload: dict[str, Any] = {"document": document, "given": given, "fetch": fetch}
+    if was is not None:
+        payload["was"] = was.hex()
+    return NewItem(document, payload, cost=min(_MOST_COST, 1 + size // _COST_BYTES))
+
+
+def row_digest(row: Row[Any], content: bytes, setup: Setup, *, media_type: str) -> bytes:
+    """The digest of a document as its row says it is, with content of that type."""
+    return digest_of(
+        content,
+        setup,
+        origin=row.origin,
+        name=row.name,
+        media_type=media_type,
+        said=said_of(row.said_title, row.said_language, row.groups, row.metadata),
+    )
+
+
+def _sort(offers: Sequence[Offer], there: dict[str, Row[Any]], setup: Setup) -> _Sorting:
+    sorting = _Sorting()
+    for offer in offers:
+        row = there.get(offer.key)
+        document = row.id if row is not None else f"doc_{secrets.token_hex(12)}"
+        sorting.ids.append(document)
+        digest = None if offer.content is None else _offer_digest(offer, offer.content, setup)
+        if row is not None and _same(row, offer, digest):
+            if row.state in (DocumentState.READY, DocumentState.DUPLICATE) and digest is not None:
+                sorting.unchanged.add(document)
+                continue
+            if row.state in (DocumentState.QUEUED, DocumentState.READING) and row.cared_for:
+                sorting.pending.add(row.job)
+                continue
+        given = 1 if row is None else row.given + 1
+        size = len(offer.content) if offer.content is not None else 0 if row is None else row.size
+        was = row.digest if row is not None and row.state == DocumentState.READY else None
+        sorting.items.append(item_for(document, given, size, fetch=IF_CHANGED, was=was))
+        sorting.new.append((document, offer, digest))
+        if row is not None and digest is not None:  # of a page it shows when it is fetched
+            sorting.replaced.append(document)
+    return sorting
+
+
+def _same(row: Row[Any], offer: Offer, digest: bytes | None) -> bool:
+    """Is that what came last? Of a page only what is said of it can be compared."""
+    if row.origin != offer.origin or row.refresh != offer.refresh:
+        return False
+    if digest is not None:
+        return bool(row.digest is not None and bytes(row.digest) == digest)
+    said = (offer.url, offer.title, offer.language, list(offer.groups), dict(offer.metadata))
+    return said == (row.url, row.said_title, row.said_language, sorted(row.groups), row.metadata)
+
+
+def _offer_digest(offer: Offer, content: bytes, setup: Setup) -> bytes:
+    return digest_of(
+        content,
+        setup,
+        origin=offer.origin,
+        name=offer.name,
+        media_type=offer.media_type,
+        said=said_of(offer.title, offer.language, offer.groups, offer.metadata),
+    )
+
+
+def _row(offer: Offer, digest: bytes | None, **named: Any) -> dict[str, Any]:
+    return {
+        **named,
+        "key": offer.key,
+        "origin": offer.origin,
+        "title": offer.title,
+        "language": offer.language,
+        "name": offer.name,
+        "url": offer.url,
+        "media_type": offer.media_type,
+        "groups": list(offer.groups),
+        "metadata": orjson.dumps(dict(offer.metadata)).decode(),
+        "size": len(offer.content or b""),
+        "digest": digest,
+        "refresh": offer.refresh,
+    }
+
+
+def _check(keys: Sequence[str]) -> None:
+    if not 1 <= len(keys) <= MOST_TAKEN:
+        message = f"One request hands in 1 to {MOST_TAKEN} documents."
+        raise BadRequest(message, code="document_count", param="documents")
+    if len(set(keys)) < len(keys):
+        message = "Two of the documents have the same key. Give each a `key` of its own, or send one after the other."
+        raise BadRequest(message, code="document_twice", param="key")
