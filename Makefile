@@ -13,7 +13,7 @@ unexport VIRTUAL_ENV
 PASSERELLE_PORT ?= 8080
 export PASSERELLE_PORT
 
-.PHONY: run test test-chaos test-long test-engines demo-costs soak check format install bench schema clean
+.PHONY: run test test-processes test-strangers test-chaos test-long test-engines demo-costs soak check format install bench schema clean
 
 run: install ## the service on 127.0.0.1:8080, nothing else to install
 	@exec $(BIN)/passerelle serve --demo
@@ -30,6 +30,12 @@ PASSERELLE_KILL_SEEDS ?= 1,2,3
 
 test-long: install ## the tests that kill, for minutes; a failure names its seed in brackets
 	PASSERELLE_KILL_ROUNDS=$(PASSERELLE_KILL_ROUNDS) PASSERELLE_KILL_SEEDS=$(PASSERELLE_KILL_SEEDS) $(BIN)/pytest --dist load tests/kill
+
+test-processes: install ## whole processes: their lives, several of them, their workers, what they drain
+	$(BIN)/pytest tests/processes
+
+test-strangers: install ## what LangChain's authors test of models, embeddings, stores and retrievers, over ours
+	$(BIN)/pytest -n 0 -o addopts= -p no:codspeed -p no:socket -p no:langsmith_plugin --benchmark-disable -q -rsx tests/strangers
 
 test-chaos: install ## the program among failing databases, engines and callers, killed at any point, and a short soak
 	$(BIN)/pytest tests/chaos tests/kill

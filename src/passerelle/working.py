@@ -42,10 +42,12 @@ _LONGEST_GRACE = 20.0
 _KEPT_SECONDS = 30 * 86_400.0  # finished jobs
 _FORGOTTEN = 500  # of them at once
 
-# Jobs that are not finished, and whatever is looked after at times; a finished job is deleted one day.
+# Jobs that are not finished, and whatever is looked after at times; a finished job is deleted one day. What is being
+# deleted has no job, and somebody has to finish that where a process was killed in the middle of it.
 _WORK = text("""
 SELECT EXISTS (SELECT FROM job) OR EXISTS (SELECT FROM rag_document WHERE refresh IS NOT NULL)
-    OR EXISTS (SELECT FROM rag_conversation)
+    OR EXISTS (SELECT FROM rag_conversation) OR EXISTS (SELECT FROM rag_collection WHERE dropping)
+    OR EXISTS (SELECT FROM rag_document WHERE state = 'deleting')
 """)
 
 
@@ -141,9 +143,10 @@ class Working:
             self._run.add_done_callback(self._ended)
 
     def leave(self) -> None:
-        """Take no more items: those under way have their grace from now on."""
+        """Take no more items: those under way have their grace from now on. Who follows a job is told that it ends here."""
         if not self._leaves:
             self._leaves = True
+            self.events.leave()
             if self._run is not None:
                 self._run.cancel()
 

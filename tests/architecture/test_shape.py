@@ -53,6 +53,8 @@ _LATER = {
     "passerelle.evaluation.rag_run",
     "passerelle.evaluation.vectors",
     "passerelle.evaluation.rag_data",
+    "passerelle.evaluation.surveys_report",
+    "passerelle.evaluation.surveys_run",
     "passerelle.backends.builtin.embedder",
     "passerelle.retrieval.brought",
     "passerelle.retrieval.langchain_store",

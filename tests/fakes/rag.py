@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from passerelle.domain.ask import Usage
 from passerelle.domain.caller import Caller
 from passerelle.domain.catalog import Tenant
-from passerelle.domain.errors import Conflict, NotFound
+from passerelle.domain.errors import Conflict, Forbidden, NotFound
 from passerelle.domain.rag import (
     Answered,
     Citation,
@@ -81,15 +81,17 @@ class LibraryFake:
         self.held[tenant, name] = replace(await self.shelf(tenant, name), description=description)
         return self.held[tenant, name]
 
-    async def reindex(self, tenant: Tenant, name: str) -> str | None:
-        await self.shelf(tenant.name, name)
+    async def reindex(self, tenant: Tenant, name: str, *, groups: Groups = None) -> str | None:
+        await self._seen_whole(tenant.name, name, groups)
         return "job_reindex" if self.papers[tenant.name, name] else None
 
-    async def drop(self, tenant: str, name: str) -> None:
-        await self.shelf(tenant, name)
+    async def drop(self, tenant: str, name: str, *, groups: Groups = None) -> None:
+        await self._seen_whole(tenant, name, groups)
         del self.held[tenant, name], self.papers[tenant, name]
 
-    async def take(self, tenant: Tenant, collection: str, given: Sequence[Given]) -> Taken:
+    async def take(
+        self, tenant: Tenant, collection: str, given: Sequence[Given], *, groups: Groups = None
+    ) -> Taken:
         self.given = list(given)
         if (tenant.name, collection) not in self.held:
             await self.make(tenant, collection)
@@ -183,6 +185,11 @@ class LibraryFake:
 
     async def erase(self, tenant: str) -> int:
         return 0
+
+    async def _seen_whole(self, tenant: str, name: str, groups: Groups) -> None:
+        await self.shelf(tenant, name)
+        if not all(_seen(each, groups) for each in self.papers[tenant, name].values()):
+            raise Forbidden("There are documents for others.", code="group_not_yours")
 
     def put(self, tenant: str, collection: str, document: Document) -> None:
         """A document that is there, in a collection that is made with it."""

@@ -9,7 +9,7 @@ import asyncio
 import http.client
 import socket
 from collections.abc import Generator, Iterator, MutableMapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -68,8 +68,13 @@ def fetch(settings: Settings, method: str, path: str, body: Any = None) -> bytes
 def operating(settings: Settings) -> Generator[Operator, None, None]:
     """The running service, or, where nothing runs, the application in this process until the block ends."""
     socket_path = DataFolder(settings.data).control_socket
-    if _runs(socket_path):
-        yield _There(socket_path)
+    try:
+        line = connect_to(socket_path, timeout=_SECONDS)
+    except OSError:  # nothing runs
+        pass
+    else:
+        with closing(line):
+            yield _There(socket_path, line)
         return
     with asyncio.Runner() as runner:
         here = _Here(settings, runner)
@@ -78,14 +83,6 @@ def operating(settings: Settings) -> Generator[Operator, None, None]:
             yield here
         finally:
             here.close()
-
-
-def _runs(socket_path: Path) -> bool:
-    try:
-        connect_to(socket_path, timeout=_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 class _Asking:
@@ -143,8 +140,10 @@ class _Connection(http.client.HTTPConnection):
 class _There(_Asking):
     """The running service."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, line: socket.socket) -> None:
+        """`line` leads there already, for the first order."""
         self._path = path
+        self._line: socket.socket | None = line
 
     def work(self) -> None:
         """It does."""
@@ -152,6 +151,8 @@ class _There(_Asking):
     def _ask(self, method: str, path: str, body: bytes, kind: str) -> Iterator[int | bytes]:
         connection = _Connection(self._path)
         try:
+            if self._line is not None:
+                connection.sock, self._line = self._line, None
             connection.request(method, path, body=body or None, headers={"content-type": kind})
             response = connection.getresponse()
             yield response.status

@@ -191,7 +191,7 @@ class RagFields(Strict):
     urls: UrlFields | None = Field(default=None, description="Which pages may be fetched.")
     links: Hosts | None = Field(
         default=None,
-        description="Hosts that links in answers may lead to, beside those of the cited pages.",
+        description="Hosts that links in answers may lead to, beside the cited pages themselves.",
         examples=[["www.client-a.example"]],
     )
     conversations: ConversationFields | None = Field(

@@ -12,6 +12,7 @@ from passerelle.domain.ask import Usage
 from passerelle.domain.cache import NO_WISHES, Wishes
 from passerelle.domain.caller import Role
 from passerelle.domain.jobs import Trouble
+from passerelle.domain.limits import Standing
 from passerelle.domain.retrieval import Chunk, Condition, Mode
 
 MODEL_PREFIX = "rag/"  # any collection is a model of this prefix and its name
@@ -44,9 +45,7 @@ class Rag:
     size: int = 1_200  # characters of a chunk
     overlap: int = 150
     urls: Urls = field(default_factory=Urls)
-    links: frozenset[str] = (
-        frozenset()
-    )  # hosts that links in answers may lead to, beside the cited pages' own
+    links: frozenset[str] = frozenset()  # hosts that answers may link to, beside the cited pages themselves
     keep: float | None = None  # seconds that conversations are kept; None: never kept
     writers: Role = Role.MEMBER  # who may change collections and documents: this role, and those above it
     collections: int = 100  # most of the tenant
@@ -82,6 +81,9 @@ class Setup:
     width: int  # numbers of a vector; 0: none, or not known before the first document
     size: int
     overlap: int
+    behind: str | None = (
+        None  # the models that the embedder's name stood for at the first vectors; None: not known
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +279,9 @@ class Refusal(StrEnum):
 class Answered:
     """An answer, or the word that there is none, with the nearest sources then.
 
-    `cost` is an amount and a currency, or `unknown`, of all calls together. `seconds` by step. `facts`: who answered,
-    as the headers of inference say it, without their prefix.
+    `cost` is an amount and a currency, or `unknown`, of all calls together. `usage` counts the tokens that models read
+    and wrote for it, as OpenAI does for a chat: those of embedded texts are no part of it, their price is. `seconds` by
+    step. `facts`: who answered, as the headers of inference say it, without their prefix.
     """
 
     id: str
@@ -295,6 +298,18 @@ class Answered:
     facts: Mapping[str, str]
     conversation: str | None = None
     finish_reason: str = "stop"
+    overhead: float = 0.0  # seconds of the total in which no model was waited for
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Who answers, and how the caller's limits stand, as soon as both are known.
+
+    `facts` as in `Answered`; none where no model is asked.
+    """
+
+    facts: Mapping[str, str]
+    standings: tuple[Standing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +319,8 @@ class Said:
     text: str
 
 
-Happened = Said | Citation | Answered  # what is told of an answer on its way; `Answered` last, once
+# What is told of an answer on its way: `Begun` first and `Answered` last, each once.
+Happened = Begun | Said | Citation | Answered
 
 
 class Thumb(StrEnum):

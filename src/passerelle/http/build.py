@@ -14,7 +14,14 @@ from starlette.exceptions import HTTPException
 
 from passerelle import __version__
 from passerelle.domain.ask import Route
-from passerelle.domain.errors import BadRequest, MethodNotAllowed, NotFound, PasserelleError, TooLarge
+from passerelle.domain.errors import (
+    BadRequest,
+    MethodNotAllowed,
+    NotFound,
+    PasserelleError,
+    TooLarge,
+    Unavailable,
+)
 from passerelle.http import (
     admin,
     backends,
@@ -36,6 +43,7 @@ from passerelle.http.front import App, Front
 from passerelle.http.inference import Inference
 from passerelle.http.problems import Problem, internal, problem_of
 from passerelle.http.services import Services, services_of
+from passerelle.stores.database import Outage
 
 _log = structlog.get_logger(__name__)
 
@@ -164,6 +172,10 @@ def _shape_errors(app: FastAPI) -> None:
         assert isinstance(error, PasserelleError)  # registered for it  # noqa: S101
         return _reply(problem_of(error))
 
+    async def away(_: Request, error: Exception) -> JSONResponse:
+        _log.warning("database_away", error=type(error).__name__)
+        return _reply(problem_of(Unavailable("The database does not answer.", code="database_unavailable")))
+
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # registered for it  # noqa: S101
         first = error.errors()[0]
@@ -202,6 +214,8 @@ def _shape_errors(app: FastAPI) -> None:
         return _reply(internal())
 
     app.add_exception_handler(PasserelleError, ours)
+    for outage in set(Outage) - {OSError}:  # which may be about anything
+        app.add_exception_handler(outage, away)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, framework)
     app.add_exception_handler(Exception, unforeseen)

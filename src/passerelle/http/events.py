@@ -6,7 +6,7 @@ What goes wrong before the first event is a reply of its own, with its status; l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -38,14 +38,25 @@ def event(name: str, data: object, *, number: int | None = None) -> bytes:
 
 
 class Feed(Response):
-    """A reply of events. `blocks` are whole events; it is closed whatever happens."""
+    """A reply of events. `blocks` are whole events; it is closed whatever happens.
+
+    `head` are further headers, which may be added to until the first block has come.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, blocks: AsyncGenerator[bytes, None], *, vigil: Vigil, caller: Caller) -> None:
+    def __init__(
+        self,
+        blocks: AsyncGenerator[bytes, None],
+        *,
+        vigil: Vigil,
+        caller: Caller,
+        head: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._blocks = blocks
+        self._more = head
         self._vigil = vigil
         self._caller = caller
 
@@ -67,7 +78,8 @@ class Feed(Response):
         self, blocks: AsyncGenerator[bytes, None], first: bytes | None, watch: Watch, hangup: Hangup
     ) -> bytes:
         """Send the head and all events; what is to be said last. Raises CancelledError when the caller is gone."""
-        head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        headers = [*self.raw_headers, *self._more]
+        head = {"type": "http.response.start", "status": 200, "headers": headers}
         try:
             await watch.send(head)
             watch.begins()

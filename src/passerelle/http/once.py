@@ -117,6 +117,7 @@ class Once:
         slot = self._sealer.slot(
             tenant=caller.tenant,
             role=caller.role.value,  # what one role was answered, another may not be allowed to see
+            groups=caller.groups,
             route=scope["method"].encode() + b" " + path,
             key=key,
             asked=[scope.get("query_string", b""), *(headers.get(name, b"") for name in _READING), body],

@@ -80,14 +80,15 @@ async def describe(collection: CollectionName, described: Described, here: Here)
 @router.delete("/{collection}", dependencies=[Depends(MEMBER)], status_code=204)
 async def drop(collection: CollectionName, here: Here) -> Response:
     """Delete a collection with all that is in it: documents, vectors, kept answers, conversations, jobs."""
-    await (await here.library(to_write=True)).drop(here.name, collection)
+    await (await here.library(to_write=True)).drop(here.name, collection, groups=here.sees)
     return Response(status_code=204)
 
 
 @router.post("/{collection}/reindex", dependencies=[Depends(MEMBER)])
 async def reindex(collection: CollectionName, here: Here) -> JobCard:
     """Read every document again by the tenant's rules of today. What is indexed is found until it is replaced."""
-    return JobCard(job=await (await here.library(to_write=True)).reindex(here.tenant, collection))
+    library = await here.library(to_write=True)
+    return JobCard(job=await library.reindex(here.tenant, collection, groups=here.sees))
 
 
 def _card(shelf: Shelf) -> CollectionCard:

@@ -18,6 +18,7 @@ from passerelle.domain.rag import (
     MOST_QUESTION,
     MOST_TURNS,
     Answered,
+    Begun,
     Citation,
     Happened,
     Question,
@@ -27,6 +28,7 @@ from passerelle.domain.rag import (
     Turn,
 )
 from passerelle.domain.retrieval import MOST_GROUPS, MOST_HITS, Mode
+from passerelle.gateway.answer import header
 from passerelle.http.access import MEMBER
 from passerelle.http.contract import CacheWishes
 from passerelle.http.credentials import read_head
@@ -43,8 +45,10 @@ from passerelle.http.rag_cards import (
 )
 from passerelle.http.rag_filters import Filter, conditions_of
 from passerelle.http.rag_place import Here
+from passerelle.http.ratelimits import Headers, ratelimit_headers
 from passerelle.http.texts import Name, PathName, Text
 from passerelle.http.wishes import wishes_of
+from passerelle.pipelines.rag.speaking import fact_headers
 
 router = APIRouter(prefix="/v1/rag", tags=["RAG"])
 
@@ -205,7 +209,8 @@ async def chat(asked: ChatRequest, request: Request, here: Here) -> Response:
     reading = await here.reading()
     happening = reading.answer(here.asker, question, stream=asked.stream)
     if asked.stream:
-        return Feed(_told(happening), vigil=here.services.vigil, caller=here.caller)
+        head: Headers = []
+        return Feed(_told(happening, head), vigil=here.services.vigil, caller=here.caller, head=head)
     return Whole(lambda: _whole(happening))
 
 
@@ -290,17 +295,26 @@ def _turns(asked: ChatRequest) -> tuple[str, tuple[Turn, ...]]:
 
 async def _whole(happening: AsyncGenerator[Happened, None]) -> tuple[Any, dict[str, str]]:
     """The answer, once it is whole, and its headers."""
+    head: Headers = []
     async with aclosing(happening) as events:
         async for each in events:
-            if isinstance(each, Answered):
-                return answer_card(each).model_dump(mode="json"), _headers(each)
+            if isinstance(each, Begun):
+                head += ratelimit_headers(each.standings)
+            elif isinstance(each, Answered):
+                overhead = (b"x-passerelle-overhead-ms", b"%.2f" % (each.overhead * 1000))
+                head += [*fact_headers(each.facts), overhead, (b"x-passerelle-cost", header(each.cost))]
+                told = {name.decode("ascii"): value.decode("ascii") for name, value in head}
+                return answer_card(each).model_dump(mode="json"), told
     raise _broken()
 
 
-async def _told(happening: AsyncGenerator[Happened, None]) -> AsyncGenerator[bytes, None]:
+async def _told(happening: AsyncGenerator[Happened, None], head: Headers) -> AsyncGenerator[bytes, None]:
+    """The events; `head` is given the headers that are known before the first of them."""
     async with aclosing(happening) as events:
         async for each in events:
-            if isinstance(each, Said):
+            if isinstance(each, Begun):
+                head += [*fact_headers(each.facts), *ratelimit_headers(each.standings)]
+            elif isinstance(each, Said):
                 yield event("delta", {"text": each.text})
             elif isinstance(each, Citation):
                 yield event("citation", citation_card(each).model_dump(mode="json"))
@@ -308,16 +322,6 @@ async def _told(happening: AsyncGenerator[Happened, None]) -> AsyncGenerator[byt
                 yield event("answer", answer_card(each).model_dump(mode="json"))
                 return
     raise _broken()
-
-
-def _headers(answer: Answered) -> dict[str, str]:
-    """Who answered, as inference says it."""
-    facts = {**answer.facts, "cost": answer.cost}
-    return {
-        f"x-passerelle-{name}": value
-        for name, value in facts.items()
-        if value.isascii() and value.isprintable()
-    }
 
 
 def _broken() -> UpstreamFailed:

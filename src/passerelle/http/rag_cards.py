@@ -183,7 +183,10 @@ class CitationCard(Card):
 
 
 class UsageCard(BaseModel):
-    """Tokens of all calls together."""
+    """Tokens that language models read and wrote for it, all calls together, as OpenAI counts a chat's.
+
+    Those of texts that were embedded or ranked for the search are not among them; their price is part of the cost.
+    """
 
     prompt_tokens: int
     completion_tokens: int

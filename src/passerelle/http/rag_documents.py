@@ -5,6 +5,7 @@ A document in groups that a key is not in does not exist for it.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -36,6 +37,7 @@ router = APIRouter(prefix="/v1/rag/collections/{collection}/documents", tags=["R
 DocumentId = Annotated[str, Path(description="A document's id.", min_length=1, max_length=64)]
 
 _PAGE = 500
+_SHORT = 65_536  # bytes of a body that is read at once
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 _FORM: dict[str, Any] = {
@@ -94,9 +96,11 @@ async def take(collection: CollectionName, request: Request, here: Here, respons
     library = await here.library(to_write=True)
     if is_form(request.headers.get("content-type")):
         async with received(request, file_size=here.rules.file_size) as form:
-            taken = await library.take(here.tenant, collection, of_form(form, here.groups))
+            given = of_form(form, here.groups)
+            taken = await library.take(here.tenant, collection, given, groups=here.sees)
     else:
-        taken = await library.take(here.tenant, collection, await _of_json(request, here))
+        given = await _of_json(request, here)
+        taken = await library.take(here.tenant, collection, given, groups=here.sees)
     return _taken(taken, response)
 
 
@@ -206,7 +210,11 @@ async def _of_json(request: Request, here: Place) -> list[Given]:
             raise
         limit = here.services.limits.body
         raise TooLarge(f"The body is longer than the limit of {limit} bytes; send a file.") from error
-    return of_json(body, here.groups)
+    if len(body) <= _SHORT:
+        return of_json(body, here.groups)
+    return await asyncio.to_thread(
+        of_json, body, here.groups
+    )  # a second for the longest: others go on meanwhile
 
 
 async def _document(here: Place, collection: str, document: str) -> Document:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -62,10 +62,15 @@ class Sealer:
         route: bytes,
         key: bytes,
         asked: Sequence[bytes],
+        groups: Iterable[str] = (),
         size: int = 0,
     ) -> Slot:
-        """The slot of a caller's key on a route; `asked` is what must be the same for it to be the same request."""
-        whose = _framed([b"" if tenant is None else b"=" + tenant.encode(), role.encode(), route, key])
+        """The slot of a caller's key on a route; `asked` is what must be the same for it to be the same request.
+
+        `groups` are the access groups of the caller: what one who is in them was answered, others may not see.
+        """
+        parts = [b"" if tenant is None else b"=" + tenant.encode(), role.encode(), route, key]
+        whose = _framed([*parts, *(group.encode("utf-8", "surrogatepass") for group in sorted(groups))])
         digest = hmac.digest(self._pepper, whose, "sha256")
         fingerprint = hmac.digest(
             self._derive(whose, b"fingerprint"), sha256(_framed(asked)).digest(), "sha256"

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from passerelle.domain.errors import Conflict, NotFound
+from passerelle.domain.errors import BadRequest, Conflict, NotFound
 from passerelle.domain.jobs import Happening, Item, ItemState, Job, JobState, NewItem, Values, Wish
 from passerelle.jobs.tables import CHANNEL, ITEM, JOB, Book, as_json, enqueue, items_of, job_of, locked
 from passerelle.stores.database import Database
@@ -125,9 +125,15 @@ class Desk:
     async def list(
         self, tenant: str, *, kind: str | None = None, before: str | None = None, most: int = 50
     ) -> Sequence[Job]:
-        """A tenant's jobs, newest first; `before`: those made before that one."""
+        """A tenant's jobs, newest first; `before`: those made before that one. Raises BadRequest where that is gone."""
         values = {"tenant": tenant, "kind": kind, "before": before, "most": min(most, MOST_LISTED)}
         async with self._database.begin() as connection:
+            if (
+                before is not None
+                and (await connection.execute(_LOOK, {**values, "id": before})).first() is None
+            ):
+                message = f"There is no job {before[:64]!r} to go on from. Begin again without `before`."
+                raise BadRequest(message, code="job_gone", param="before")
             return [job_of(row) for row in await connection.execute(_LIST, values)]
 
     async def items(

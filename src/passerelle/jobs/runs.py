@@ -162,10 +162,12 @@ class Runs:
             await asyncio.wait({run.work})
             end = await self._settle(run, run.work)
             self._counted(kind, end)
+            _let_go(run.work)
         finally:
             if run.work is not None and not run.work.done():
                 run.work.cancel()
             self._runs.pop(run.claim.name, None)
+            run.work = None  # it keeps where it failed, and that keeps the run
 
     async def _work(self, run: _Run) -> Values:
         kind = self._kinds[run.claim.job.kind]
@@ -233,3 +235,14 @@ class Runs:
 def names(kinds: Kinds) -> Sequence[str]:
     """The kinds a worker can run."""
     return sorted(kinds)
+
+
+def _let_go(work: asyncio.Task[Values]) -> None:
+    """Drop where a failed run stood, as nobody asks any more.
+
+    Its frames and its error hold each other, and what was worked on, until cycles are collected, which is rarely.
+    """
+    error = None if work.cancelled() or not work.done() else work.exception()
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

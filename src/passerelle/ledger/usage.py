@@ -109,7 +109,8 @@ def _plain(usage: object, received: int) -> Counted | None:
             if kind is None or type(value) is not dict:
                 return None
             for part, count in value.items():
-                if count and (part != kind or type(count) is not int or count < 0):
+                strange = count is not None and type(count) is not int
+                if strange or (count and (part != kind or count < 0)):
                     return None
                 if part == kind and count:
                     inside[kind == "reasoning_tokens"] = count

@@ -17,8 +17,8 @@ from passerelle.domain.retrieval import Chunk, Collection, Hit, Mode, Query, nam
 from passerelle.retrieval import bm25, payload
 from passerelle.retrieval.ranking import Found, ranked
 from passerelle.retrieval.store import Chunks, Unfit, Unreachable, Vectors, few, fit, fits, in_order
+from passerelle.stores.qdrant import WRITE_SECONDS, Missing, Outage, Point, Qdrant, Refused, Search, Sparse
 from passerelle.stores.qdrant import Hit as Stored
-from passerelle.stores.qdrant import Missing, Outage, Point, Qdrant, Refused, Search, Sparse
 
 _PREFIX = "passerelle-chunks-"  # of collections on the server; the length of the vectors follows
 _READ_SECONDS, _WRITE_SECONDS = 5.0, 60.0
@@ -167,7 +167,8 @@ class Server(Chunks):
         names = {payload.point_id(collection, one): one for one in ids}
         points = list(names)
         found: dict[str, list[float]] = {}
-        async with _asking(self._patience, missing_ok=True):
+        # For writing: what is there need not be paid for again.
+        async with _asking(_WRITE_SECONDS, missing_ok=True):
             for start in range(0, len(points), _AT_ONCE):
                 chosen = payload.inside(collection, {"has_id": points[start : start + _AT_ONCE]})
                 some, _ = await self._qdrant.page(
@@ -176,6 +177,7 @@ class Server(Chunks):
                     most=_AT_ONCE,
                     with_vector=True,
                     with_payload=False,
+                    seconds=WRITE_SECONDS,
                 )
                 found |= {names[one.id]: list(one.vector) for one in some}
         return found

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from passerelle.domain.errors import CannotRun
 
@@ -26,6 +27,8 @@ NEWEST = "0007"  # the last step in `migrations/versions`; a test keeps it so
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x70617373  # advisory: processes that start together migrate one after another
 _PING_SECONDS = 3.0
+_LARGE = 1024 * 1024  # bytes of one value
+_CARRIED = "carried"
 # Milliseconds. A change of the schema may rightly take longer than any query.
 _QUERY_LIMIT, _MIGRATION_LIMIT = 5_000, 600_000
 # Unless the address says otherwise. A peer that vanished without a word is noticed within seconds.
@@ -77,6 +80,7 @@ class Database:
             hide_parameters=True,  # values of queries never reach a log
             connect_args=self._settings,
         )
+        event.listen(self.engine.sync_engine, "checkin", _leave)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -128,6 +132,22 @@ class Database:
     async def _select_one(self) -> None:
         async with self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
+
+
+def carried(connection: AsyncConnection, size: int) -> None:
+    """Tell of a value of that many bytes, sent or read. After a large one the connection is not used again.
+
+    libpq keeps its buffers at the size of the largest value for as long as a connection lasts, about five times it
+    in all: every connection of the pool would come to hold that much.
+    """
+    if size >= _LARGE:
+        connection.info[_CARRIED] = True
+
+
+def _leave(_connection: object, entry: ConnectionPoolEntry) -> None:
+    """The pool opens another one when it needs one."""
+    if entry.info.pop(_CARRIED, False):
+        entry.invalidate()
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, _T] | asyncio.Task[_T]) -> _T:

@@ -230,6 +230,7 @@ class Qdrant:
         after: str | None = None,
         with_payload: bool = True,
         with_vector: bool = False,
+        seconds: int = READ_SECONDS,
     ) -> tuple[list[Hit], str | None]:
         """Some of the points that are like that, and with which id the next ones begin; None: there are no more."""
         records, following = await self._do(
@@ -240,7 +241,7 @@ class Qdrant:
                 offset=after,
                 with_payload=with_payload,
                 with_vectors=[""] if with_vector else False,
-                timeout=READ_SECONDS,
+                timeout=seconds,
             )
         )
         hits = [Hit(str(record.id), record.payload or {}, vector=_dense(record.vector)) for record in records]

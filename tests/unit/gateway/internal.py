@@ -31,9 +31,8 @@ class Inside:
 
 
 @asynccontextmanager
-async def inside(configuration: Mapping[str, object]) -> AsyncIterator[Inside]:
-    """A gateway on that configuration until the block ends."""
-    models = Path("unused")
+async def inside(configuration: Mapping[str, object], models: Path = Path("unused")) -> AsyncIterator[Inside]:
+    """A gateway on that configuration until the block ends; `models` is where the packaged model's graph is kept."""
     registry = kinds(models)
     catalog = catalog_of(configuration, environment={}, models=models)
     editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec), pricing)

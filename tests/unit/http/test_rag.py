@@ -55,6 +55,16 @@ async def test_indexing_again_is_a_job_where_there_is_something_to_index() -> No
         assert (await ask(served, "member", "POST", f"{_COLLECTIONS}/faq/reindex"))[1]["job"] == "job_reindex"
 
 
+async def test_a_collection_with_documents_for_others_is_not_a_members_to_delete_or_to_index_again() -> None:
+    rag = RagFake()
+    rag.books.put("acme", "faq", paper("doc_1", groups=("hr",)))
+    async with running(rag) as served:
+        for method, path in (("POST", f"{_COLLECTIONS}/faq/reindex"), ("DELETE", f"{_COLLECTIONS}/faq")):
+            assert await code(served, "member", method, path) == (403, "group_not_yours")
+        assert (await ask(served, "member-of-hr", "POST", f"{_COLLECTIONS}/faq/reindex"))[0] == 200
+        assert (await ask(served, "chief", "DELETE", f"{_COLLECTIONS}/faq"))[0] == 204
+
+
 async def test_a_name_that_no_path_can_carry_is_refused() -> None:
     async with running() as served:
         for name in (

@@ -10,7 +10,8 @@ from typing import Any
 from passerelle.domain.ask import Usage
 from passerelle.domain.caller import Caller, Role
 from passerelle.domain.errors import Fault, NotFound, Unavailable, UpstreamFailed
-from passerelle.domain.rag import Found, Refusal, Said, Turn
+from passerelle.domain.limits import Meter, Standing
+from passerelle.domain.rag import Begun, Found, Refusal, Said, Turn
 from passerelle.domain.retrieval import Chunk, Condition, Mode
 from passerelle.http.vigil import Patience
 from tests.fakes.rag import ANSWERED, CITED, RagFake, ReadingFake, kept
@@ -78,6 +79,26 @@ async def test_an_answer_is_whole_with_its_sources_cost_and_who_served_it() -> N
         "engine",
     )
     assert (headers["x-passerelle-backend"], headers["x-passerelle-cost"]) == ("engine", "0.0001 EUR")
+
+
+async def test_its_head_says_who_answers_and_how_limits_stand_streamed_or_whole() -> None:
+    begun = Begun({"backend": "engine", "target": "m-1"}, (Standing(Meter.TOKENS, 1_000, 871, 8.0),))
+    answered = replace(
+        ANSWERED, facts={"backend": "engine", "target": "m-1", "request_id": "r"}, overhead=0.004
+    )
+    rag = RagFake(room=ReadingFake(events=[begun, Said(answered.text), answered]))
+    async with running(rag) as served, served.client("member") as http:
+        for stream in (True, False):
+            async with http.post(_CHAT, json={**_ASKED, "stream": stream}) as reply:
+                body = await reply.read()
+            headers = reply.headers
+            assert (headers["x-passerelle-backend"], headers["x-passerelle-model"]) == ("engine", "m-1")
+            assert headers["x-ratelimit-remaining-tokens"] == "871"
+            assert not {"x-passerelle-target", "x-passerelle-request_id"} & {name.lower() for name in headers}
+            if stream:
+                assert [name for _, name, _ in events_of(body)] == ["delta", "answer"]
+            else:
+                assert headers["x-passerelle-overhead-ms"] == "4.00"
 
 
 async def test_a_stream_tells_words_then_sources_then_the_whole() -> None:

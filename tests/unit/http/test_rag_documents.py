@@ -217,12 +217,12 @@ class _Slow(LibraryFake):
         self.let = asyncio.Event()
         self.inside = self.most = 0
 
-    async def take(self, tenant: Any, collection: str, given: Any) -> Any:
+    async def take(self, tenant: Any, collection: str, given: Any, **named: Any) -> Any:
         self.inside += 1
         self.most = max(self.most, self.inside)
         try:
             await self.let.wait()
-            return await super().take(tenant, collection, given)
+            return await super().take(tenant, collection, given, **named)
         finally:
             self.inside -= 1
 

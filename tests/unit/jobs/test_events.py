@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from passerelle.domain.errors import Conflict, NotFound
+from passerelle.domain.errors import Conflict, NotFound, Unavailable
 from passerelle.domain.jobs import Event, Happening, JobState, NewItem
 from passerelle.jobs.bell import Bell
 from passerelle.jobs.desk import Desk
@@ -118,3 +118,20 @@ async def test_jobs_are_listed_newest_first_page_by_page_and_forgotten_when_old(
     assert await desk.forget(seconds=3600) == 0
     await until(lambda: desk.forget(seconds=0, most=5), "they are forgotten")
     assert await desk.list("acme") == []
+
+
+async def test_who_follows_a_job_that_goes_on_is_told_when_the_process_stops(
+    database: Database, bell: Bell
+) -> None:
+    events = Events(database, bell, look=60.0)
+    job = await made(database, 1)
+    reading = asyncio.create_task(_all(events, job))
+    await until(lambda: _is(bool(events._following)), "somebody follows")
+    events.leave()
+    with pytest.raises(Unavailable, match="stops"):
+        await reading
+    assert not events._following
+
+
+async def _is(what: bool) -> bool:
+    return what

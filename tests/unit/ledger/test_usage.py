@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from passerelle.domain.ledger import Certainty, TokenKind, UsageSource
@@ -251,6 +251,17 @@ _plainish = st.fixed_dictionaries(
 )
 
 
+@example(
+    usage={
+        "prompt_tokens": 1,
+        "completion_tokens": 0,
+        "total_tokens": 1,
+        "prompt_tokens_details": {"cached_tokens": False},
+    },
+    sent=0,
+    received=0,
+    generates=False,
+)
 @given(usage=_plainish, sent=st.integers(0, 200), received=st.integers(0, 200), generates=st.booleans())
 @settings(max_examples=500, deadline=None)
 def test_the_short_way_counts_as_the_long_one(usage: Any, sent: int, received: int, generates: bool) -> None:

@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.callbacks import AsyncCallbackHandler, UsageMetadataCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
+from typing_extensions import TypedDict
 
 from passerelle.domain.caller import Caller, Role
 from passerelle.domain.errors import BadRequest, Blocked, Forbidden, NotFound, OverLimit, UpstreamFailed
@@ -284,3 +285,61 @@ async def test_an_answer_that_is_none_is_an_engines_failure(reply: Any) -> None:
         engine.always(Status(200, reply))
         with pytest.raises(UpstreamFailed):
             await _model(asker).ainvoke("Où ?")
+
+
+async def test_a_thread_beside_the_loop_reads_a_stream_and_closes_it_when_it_leaves() -> None:
+    never = asyncio.Event()
+    async with asking() as (engine, gateway, asker):
+        loop = asyncio.get_running_loop()
+
+        def read() -> list[str]:
+            model = GatewayChat(asker=asker, model="assistant", loop=loop)  # made where no loop runs
+            return [str(piece.text) for piece in model.stream("Où ?") if piece.text]
+
+        def leave() -> str:
+            for piece in _model(asker, loop=loop).stream("Comptez."):
+                if piece.text:
+                    return str(piece.text)
+            return ""
+
+        engine.script(Answer(pieces=("Déjà ", "vu.")))
+        assert await asyncio.to_thread(read) == ["Déjà ", "vu."]
+        engine.always(Answer(pieces=("Un", " deux")), Wait(never, before=2))
+        assert await asyncio.to_thread(leave) == "Un"
+        await engine.until(lambda: engine.live == 0)
+        assert [record.outcome for record in gateway.records] == [Outcome.ANSWERED, Outcome.HUNG_UP]
+        with pytest.raises(RuntimeError, match="named"):
+            list(_model(asker).stream("Où ?"))
+
+
+async def test_a_call_may_name_another_model_and_what_stops_nothing_is_not_said() -> None:
+    async with asking() as (engine, _, asker):
+        await _model(asker, stop=[]).ainvoke("Ça va ?")
+        assert "stop" not in engine.requests[-1].body
+        with pytest.raises(NotFound):
+            await _model(asker).ainvoke("Ça va ?", model="nowhere")
+    assert _model(asker)._get_ls_params(model="other", stop=["x"]) == {
+        "ls_provider": "passerelle", "ls_model_name": "other", "ls_model_type": "chat", "ls_stop": ["x"],
+    }  # fmt: skip
+
+
+class _Place(TypedDict):
+    """A place."""
+
+    ville: str
+
+
+async def test_a_typed_dict_is_a_schema_and_tracers_are_told_of_it() -> None:
+    seen: list[Any] = []
+
+    class Watching(AsyncCallbackHandler):
+        async def on_chat_model_start(
+            self, serialized: dict[str, Any], messages: Any, *, options: Any = None, **_: Any
+        ) -> None:
+            seen.append(options["ls_structured_output_format"]["schema"]["title"])
+
+    async with asking() as (engine, _, asker):
+        engine.always(Answer('{"ville":"Nîmes"}'))
+        place = _model(asker).with_structured_output(_Place, method="json_schema", strict=True)
+        assert await place.ainvoke("Où ?", {"callbacks": [Watching()]}) == {"ville": "Nîmes"}
+    assert seen == ["_Place"]

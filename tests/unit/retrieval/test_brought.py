@@ -64,6 +64,23 @@ async def test_langchains_own_store_reads_what_ours_has_written(server: tuple[Se
     assert len(plain.similarity_search("canari", k=9)) == 4  # of everybody: this is what ours is for
 
 
+async def test_what_langchains_own_store_writes_is_for_nobody_but_whose_name_it_bears_and_no_member(
+    server: tuple[Server, QdrantClient],
+) -> None:
+    plain = QdrantVectorStore(
+        server[1], _NAME, _EMBEDDER, RetrievalMode.HYBRID, sparse_embedding=Bm25Embeddings("fr")
+    )
+    plain.add_texts(["canari sans maître"])
+    mine = {"tenant_id": "a", "collection": "c", "chunk_id": "new", "document_id": "d9", "language": "fr"}
+    plain.add_texts(["canari voyageur"], [{**mine, "title": "Oiseaux", "page": 4}])
+    (found,) = [hit.chunk for hit in await server[0].search(_OURS, words("voyageur", groups=None))]
+    assert (found.id, found.document, found.text, found.page) == ("new", "d9", "canari voyageur", 4)
+    assert await server[0].search(_OURS, words("voyageur")) == []  # it does not say to whom it is open
+    for spot in (_OURS, _THEIRS):
+        hits = await server[0].search(spot, words("canari", k=50, groups=None))
+        assert "canari sans maître" not in {hit.chunk.text for hit in hits}
+
+
 @pytest.mark.parametrize("mode", [None, RetrievalMode.DENSE, RetrievalMode.SPARSE])
 async def test_every_way_of_asking_stays_inside_the_tenant_and_its_groups(
     server: tuple[Server, QdrantClient], mode: RetrievalMode | None

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from passerelle.domain.errors import CannotRun
 from passerelle.stores import database as room
-from passerelle.stores.database import NEWEST, Database, Outage, driver_url
+from passerelle.stores.database import NEWEST, Database, Outage, carried, driver_url
 from tests.database import Postgres
 
 _SCRIPTS = Path(room.__file__).with_name("migrations")
@@ -178,3 +178,16 @@ async def test_connections_that_broke_are_replaced(database: Database) -> None:
     async with database.begin() as first, database.begin() as second:
         now = {(await c.execute(text("SELECT pg_backend_pid()"))).scalar() for c in (first, second)}
     assert len(now) == 2
+
+
+async def test_a_connection_that_carried_a_large_value_is_left(database: Database) -> None:
+    async def backend(size: int) -> object:
+        async with database.begin() as connection:
+            carried(connection, size)
+            return (await connection.execute(text("SELECT pg_backend_pid()"))).scalar()
+
+    first = await backend(1_000)
+    assert await backend(5_000_000) == first
+    second = await backend(1_000)
+    assert second != first
+    assert await backend(1_000) == second

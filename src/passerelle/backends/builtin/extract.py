@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Literal
 
 from passerelle.backends.builtin.embedder import Embedder
-from passerelle.backends.builtin.marks import is_about_the_task, is_question, points_back
+from passerelle.backends.builtin.marks import is_about_the_task, is_heading, is_question, points_back
 from passerelle.backends.builtin.phrases import PHRASES, Reason
 from passerelle.backends.builtin.ranking import RELEVANT, Ranker, Sentence, sentences
 from passerelle.backends.builtin.reading import Passage, Reading
@@ -88,6 +88,11 @@ class Source:
             if is_question(sentence.text):
                 if i + 1 < len(found) and not is_question(found[i + 1].text):
                     scores[i + 1] = max(scores[i + 1], scores[i])
+                scores[i] = 0.0
+            elif is_heading(sentence.text):
+                # It names what follows, and says nothing itself.
+                if i + 1 < len(found) and not is_heading(found[i + 1].text):
+                    scores[i + 1] = max(scores[i + 1], min(scores[i], RELEVANT))
                 scores[i] = 0.0
         order = sorted(
             (i for i, sentence in enumerate(found) if among(sentence.text)), key=lambda i: (-scores[i], i)

@@ -66,6 +66,7 @@ _ABOUT_THE_TASK = re.compile(
     r"citations?|quotes?|invente|invent|make up|know|sais)\b"
 )
 
+_HEADING = re.compile(r"#{1,6}[ \t][^\n]*|={3,}|-{3,}")
 _POINTS_BACK = re.compile(
     r"(?:ils?|elles?|ce(?:lui|lle|ux|lles)?(?:-ci|-la)?|cela|ceci|cet(?:te)?|ces|c'|he|she|it|they|this|"
     r"that|these|those|its|their|his|her|son|sa|ses|leurs?)(?![\w-])|c'"
@@ -104,6 +105,11 @@ def _closing(kind: str) -> str:
 def is_question(sentence: str) -> bool:
     """Does it end in a question mark?"""
     return sentence.rstrip(" \t\n\"'»”)*_\xa0\u202f").endswith("?")
+
+
+def is_heading(sentence: str) -> bool:
+    """Is it a heading of Markdown, or the rule under one?"""
+    return _HEADING.fullmatch(sentence.strip()) is not None
 
 
 def is_order(sentence: str) -> bool:

@@ -24,16 +24,16 @@ _MOST_CONTROLS = 0.002  # of the characters of a text
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
-def text_of(content: bytes) -> str:
-    """The text. Raises Unreadable where the bytes are no text."""
-    text = _decoded(content)
+def text_of(content: bytes, charset: str = "") -> str:
+    """The text. `charset`: as it was sent, if that was said. Raises Unreadable where the bytes are no text."""
+    text = _decoded(content, charset)
     sample = text[:_SAMPLE]
     if len(_CONTROL.findall(sample)) > _MOST_CONTROLS * len(sample):
         raise Unreadable("document_unsupported")
     return text
 
 
-def _decoded(content: bytes) -> str:
+def _decoded(content: bytes, charset: str) -> str:
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return _strict(content[len(mark) :], encoding)
@@ -44,14 +44,21 @@ def _decoded(content: bytes) -> str:
     except UnicodeDecodeError as error:
         if error.end == len(content) and error.reason == "unexpected end of data" and error.start > 1000:
             return content.decode("utf-8", "ignore")  # cut off inside its last letter
-    if declared := _DECLARED.search(content[:2048]):
-        try:
-            name = codecs.lookup(declared.group(1).decode("ascii")).name
-            # Browsers read these two as Windows' own, and so do the people who write them.
-            return content.decode("cp1252" if name in ("iso8859-1", "ascii") else name)
-        except (LookupError, UnicodeError):
-            pass
+    declared = _DECLARED.search(content[:2048])
+    # What was sent along goes before what it says itself, as in browsers.
+    for said in (charset, declared.group(1).decode("ascii") if declared else ""):
+        if (text := _as_said(content, said)) is not None:
+            return text
     return _old(content)
+
+
+def _as_said(content: bytes, charset: str) -> str | None:
+    try:
+        name = codecs.lookup(charset).name
+        # Browsers read these two as Windows' own, and so do the people who write them.
+        return content.decode("cp1252" if name in ("iso8859-1", "ascii") else name)
+    except (LookupError, UnicodeError):  # none, not one of text, or not that one
+        return None
 
 
 def _strict(content: bytes, encoding: str) -> str:

@@ -75,7 +75,10 @@ def confine(limits: Limits) -> None:
     ):
         _, hard = resource.getrlimit(what)
         least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (least, least))
+        # Of its seconds the soft limit ends it, by SIGXCPU: SIGKILL is somebody else's.
+        roomy = hard == resource.RLIM_INFINITY or hard > least
+        spare = 1 if what == resource.RLIMIT_CPU and roomy else 0
+        resource.setrlimit(what, (least, least + spare))
     signal.setitimer(signal.ITIMER_REAL, limits.seconds + _SPARE_SECONDS)  # SIGALRM ends it
     sys.addaudithook(_refuse)
 

@@ -44,6 +44,7 @@ _OTHERS = (
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _PDF = b"%PDF-"
+_CHARSET = re.compile(r""";\s*charset\s*=\s*["']?([\w.:-]{2,30})""", re.IGNORECASE)
 _MARKDOWN_ENDINGS = (".md", ".markdown", ".mdown", ".mkd")
 _BEFORE_HTML = re.compile(r"(?:\s+|<!--(?:(?!-->).){0,5000}-->|<\?xml(?:(?!\?>).){0,300}\?>)*", re.DOTALL)
 _HTML = re.compile(
@@ -83,7 +84,10 @@ def find(content: bytes, *, name: str, declared: str, limits: Limits) -> Found:
     if not content.strip(b" \t\r\n\f\v\0"):
         raise Unreadable("document_empty")
     sent = declared.partition(";")[0].strip().lower()
-    found = _binary(content, limits) or _text(content, PurePosixPath(name.lower()).suffix, sent)
+    charset = _CHARSET.search(declared)
+    found = _binary(content, limits) or _text(
+        content, PurePosixPath(name.lower()).suffix, sent, charset.group(1) if charset else ""
+    )
     if not _agrees(found.kind, sent):
         raise Unreadable("document_type_mismatch")
     return found
@@ -119,10 +123,10 @@ def _binary(content: bytes, limits: Limits) -> Found | None:
     return None
 
 
-def _text(content: bytes, ending: str, sent: str) -> Found:
+def _text(content: bytes, ending: str, sent: str, charset: str) -> Found:
     if _PDF in content[:1024] and b"%%EOF" in content[-1024:]:
         raise Unreadable("document_ambiguous")
-    raw = text_of(content)
+    raw = text_of(content, charset)
     text = clean(raw)
     if not text.strip():
         raise Unreadable("document_empty")

@@ -21,6 +21,7 @@ _log = structlog.get_logger(__name__)
 
 _CHILD = "passerelle.pipelines.documents.child"
 _AT_ONCE = 256 * 1024  # bytes
+_TRIES = 2  # of a document whose reader is killed: the document may be why
 _DEFAULT = Limits()
 # How it ends for want of time, and of memory: the system's own, or that of libraries which give up without it.
 _SPENT = tuple(
@@ -49,6 +50,16 @@ async def parse(
     if len(content) > limits.size:
         raise refusal("document_too_large")
     head = {"name": name[:1000], "declared": declared_type[:200], "limits": asdict(limits)}
+    for _ in range(_TRIES):
+        answer, status = await _read(orjson.dumps(head) + b"\n", content, limits)
+        # Its own limits end it otherwise: this was the system, short of memory, or somebody's hand.
+        if answer is None or status != -signal.SIGKILL:
+            break
+    return _judged(answer, status)
+
+
+async def _read(head: bytes, content: bytes, limits: Limits) -> tuple[bytes | None, int]:
+    """What a child says of it, None when that is too much, and its exit status."""
     # Isolated and without our environment: no settings, no secrets, no paths but the installation's.
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -64,15 +75,13 @@ async def parse(
     )
     try:
         async with asyncio.timeout(limits.seconds):
-            _, answer = await asyncio.gather(
-                _tell(child.stdin, orjson.dumps(head) + b"\n", content), _hear(child, limits.output)
-            )
+            _, answer = await asyncio.gather(_tell(child.stdin, head, content), _hear(child, limits.output))
             status = await child.wait()
     except TimeoutError:
         raise refusal(COSTLY) from None
     finally:
         await _end(child)
-    return _judged(answer, status)
+    return answer, status
 
 
 async def _tell(to: asyncio.StreamWriter | None, head: bytes, content: bytes) -> None:

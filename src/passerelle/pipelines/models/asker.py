@@ -201,11 +201,16 @@ def _chunks(block: bytes) -> list[dict[str, Any]]:
 
 
 def _told(asked: Ask, answer: Given) -> Told:
+    return Told(asked.request_id, answer.cost().decode("ascii"), facts_of(answer))
+
+
+def facts_of(answer: Given) -> dict[str, str]:
+    """The facts of `Told`."""
     facts = {}
     for name, value in answer.facts:
         short = name.decode("ascii").removeprefix(_OURS)
         facts[_NAMES.get(short, short)] = value.decode("ascii")
-    return Told(asked.request_id, answer.cost().decode("ascii"), facts)
+    return facts
 
 
 def _needs(route: Route, body: Mapping[str, Any], size: int) -> tuple[Needs, int]:

@@ -7,9 +7,9 @@ Imported late: LangChain takes its time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from langchain_core.caches import BaseCache
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -19,9 +19,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict, Field, InstanceOf, PrivateAttr
-from typing_extensions import override
+from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from pydantic import ConfigDict, Field, InstanceOf, SkipValidation
+from typing_extensions import is_typeddict, override
 
 from passerelle.domain.ask import Capability, Route
 from passerelle.domain.errors import BadRequest
@@ -29,7 +29,7 @@ from passerelle.pipelines.models.asker import Asker, Told
 from passerelle.pipelines.models.messages import answer_of, chunk_of, last_chunk, messages_of
 from passerelle.pipelines.models.outcome import Unstructured
 from passerelle.pipelines.models.structured import structured
-from passerelle.pipelines.models.threads import running, wait_for
+from passerelle.pipelines.models.threads import each_of, running, wait_for
 
 if TYPE_CHECKING:
     from passerelle.pipelines.models.outcome import Structured
@@ -46,7 +46,7 @@ _NUMBERS = (
     "repetition_penalty",
 )
 _OTHERS = ("seed", "stop", "tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort",
-           "logit_bias", "logprobs", "top_logprobs", "user", "metadata", "chat_template_kwargs")  # fmt: skip
+           "logit_bias", "logprobs", "top_logprobs", "user", "metadata", "chat_template_kwargs", "model")  # fmt: skip
 _KNOWN = frozenset((*_COUNTS, *_NUMBERS, *_OTHERS))
 # What LangChain says to itself on the way.
 _ITS_OWN = frozenset({"stream", "ls_structured_output_format", "structured_output_format", "strict"})
@@ -56,7 +56,8 @@ class GatewayChat(BaseChatModel):
     """Asks a model of `providers.yaml` by its name.
 
     An answer's `usage_metadata` is what the engine counted; its `response_metadata` hold `request_id`, `cost`, `cache`,
-    `backend`, `provider`, `target`, `country`, `attempts`, `finish_reason`. Errors are the gateway's own.
+    `backend`, `provider`, `target`, `country`, `attempts`, `finish_reason`. Errors are the gateway's own. A call may name
+    another `model`, and bind what else OpenAI's requests say.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -70,8 +71,14 @@ class GatewayChat(BaseChatModel):
     stop: list[str] | None = None
     user: str | None = None
     labels: dict[str, str] | None = None  # the request's `metadata`, by which reports are divided
+    streaming: bool | None = (
+        None  # True: whole answers are read as streams too, so that callbacks see them come
+    )
     cache: BaseCache | bool | None = Field(default=False, exclude=True)
-    _loop: asyncio.AbstractEventLoop | None = PrivateAttr(default_factory=running)
+    # The gateway's, for methods that wait in other threads; unsaid: the one in which this is made.
+    loop: SkipValidation[asyncio.AbstractEventLoop | None] = Field(
+        default_factory=running, exclude=True, repr=False
+    )
 
     @property
     @override
@@ -85,7 +92,18 @@ class GatewayChat(BaseChatModel):
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        return LangSmithParams(ls_provider="passerelle", ls_model_name=self.model, ls_model_type="chat")
+        told = LangSmithParams(
+            ls_provider="passerelle",
+            ls_model_name=str(kwargs.get("model") or self.model),
+            ls_model_type="chat",
+        )
+        if self.temperature is not None:
+            told["ls_temperature"] = self.temperature
+        if self.max_tokens is not None:
+            told["ls_max_tokens"] = self.max_tokens
+        if ends := stop or self.stop:
+            told["ls_stop"] = ends
+        return told
 
     def offers(self, capability: Capability) -> bool:
         """See `Asker.offers`."""
@@ -125,7 +143,22 @@ class GatewayChat(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         """Raises RuntimeError in the thread of the gateway's event loop."""
-        return wait_for(self._agenerate(messages, stop, None, **kwargs), self._loop)
+        return wait_for(self._agenerate(messages, stop, None, **kwargs), self.loop)
+
+    @override
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        """Raises RuntimeError in the thread of the gateway's event loop."""
+        stream = cast(
+            "AsyncGenerator[ChatGenerationChunk, None]", self._astream(messages, stop, None, **kwargs)
+        )
+        with closing(each_of(stream, self.loop)) as pieces:
+            yield from pieces
 
     @override
     def bind_tools(
@@ -144,10 +177,22 @@ class GatewayChat(BaseChatModel):
 
     @override
     def with_structured_output(
-        self, schema: dict[str, Any] | type, *, include_raw: bool = False, **kwargs: Any
+        self,
+        schema: dict[str, Any] | type,
+        *,
+        include_raw: bool = False,
+        method: str | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
-        """Answers held to a schema, see `structured`; `include_raw`: failures are told and not raised."""
-        asked = structured(schema, self, **kwargs)
+        """Answers held to a schema, see `structured`; `include_raw`: failures are told and not raised.
+
+        A TypedDict is its JSON Schema. `method` and `strict` change nothing: how the schema is said is decided by what
+        the targets offer.
+        """
+        form = convert_to_json_schema(schema) if is_typeddict(schema) else schema
+        told_of = {"kwargs": {}, "schema": convert_to_json_schema(schema)}
+        asked = structured(form, self, **kwargs).bind(ls_structured_output_format=told_of)
         if not include_raw:
             return asked | RunnableLambda(_value)
 
@@ -159,7 +204,7 @@ class GatewayChat(BaseChatModel):
             return {"raw": done.turns[-1], "parsed": done.value, "parsing_error": None}
 
         def waited(messages: LanguageModelInput) -> dict[str, Any]:
-            return wait_for(told(messages), self._loop)
+            return wait_for(told(messages), self.loop)
 
         return RunnableLambda(waited, told)
 
@@ -188,6 +233,8 @@ class GatewayChat(BaseChatModel):
         body = {"model": self.model, "messages": messages_of(messages), **self._settings(), **told}
         if stop is not None:
             body["stop"] = stop
+        if body.get("stop") == []:
+            del body["stop"]  # what stops nothing: some engines refuse it
         return body
 
 

@@ -39,15 +39,17 @@ class GatewayEmbeddings(Embeddings):
         before_document: str | None = None,
         texts: int = _MOST_TEXTS,
         at_once: int = _AT_ONCE,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """`before_…`: what is put before every text; None: what the model is known to need.
 
-        `texts` are the most in one call, `at_once` the most calls on their way.
+        `texts` are the most in one call, `at_once` the most calls on their way. `loop` is the gateway's, for methods
+        that wait in other threads; None: the one in which this is made.
         """
         self._asker, self._model = asker, model
         self._before = (before_query, before_document)
         self._texts, self._at_once = texts, at_once
-        self._loop = running()
+        self._loop = loop or running()
 
     @override
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:

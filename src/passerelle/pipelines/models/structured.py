@@ -89,7 +89,7 @@ class Structuring(Runnable[LanguageModelInput, Structured[Value]]):
         self._form = form
         self._model = model
         self._repairs = repairs
-        self._loop: asyncio.AbstractEventLoop | None = running()
+        self._loop: asyncio.AbstractEventLoop | None = getattr(model, "loop", None) or running()
 
     @override
     def invoke(

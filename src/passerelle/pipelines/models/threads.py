@@ -6,9 +6,9 @@ In that thread they would wait for themselves, for ever: there they are refused.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 Result = TypeVar("Result")
 
@@ -52,3 +52,25 @@ def wait_for(
     except BaseException:
         future.cancel()
         raise
+
+
+def each_of(
+    stream: AsyncGenerator[Result, None], loop: asyncio.AbstractEventLoop | None
+) -> Generator[Result, None, None]:
+    """What it gives, each waited for as `wait_for` does. Whoever leaves before the end closes it. Raises RuntimeError."""
+    over = object()
+
+    async def step() -> Result | object:
+        return await anext(stream, over)
+
+    async def close() -> None:
+        await stream.aclose()
+
+    begun = False
+    try:
+        while (given := wait_for(step(), loop)) is not over:
+            begun = True
+            yield cast("Result", given)
+    finally:
+        if begun:  # where nothing was given, it has ended itself or never began
+            wait_for(close(), loop)

@@ -43,8 +43,17 @@ _NOT_HERE = (
 def by_evidence(
     question: str, found: Sequence[Found], *, language: Language, extractive: bool, most: int
 ) -> Evidence:
-    """The judge of `evidence`: what is likely to answer, or nothing."""
+    """The judge of `evidence`: what is likely to answer, or nothing.
+
+    Words tell little where passages are in another language than the question: a language model reads them itself.
+    """
     chosen = choose(judged(question, found), extractive=extractive, language=language, most=most)
+    if (
+        not chosen
+        and not extractive
+        and any(one.chunk.language not in ("", language) for one in found[:most])
+    ):
+        chosen = tuple(found[:most])
     return Evidence(chosen, refused=not chosen)
 
 

@@ -15,6 +15,7 @@ from passerelle.domain.errors import Blocked, PasserelleError
 from passerelle.domain.rag import (
     MOST_TURNS,
     Answered,
+    Begun,
     Citation,
     Found,
     Happened,
@@ -25,12 +26,14 @@ from passerelle.domain.rag import (
     Seeking,
     Turn,
 )
-from passerelle.pipelines.models.asker import Asker
+from passerelle.pipelines.models.asker import Asker, facts_of
 from passerelle.pipelines.rag.answering_seams import Evidence
 from passerelle.pipelines.rag.citing import Citing, nearest
+from passerelle.pipelines.rag.citing_sentences import answered
 from passerelle.pipelines.rag.fencing import fenced_turns, mark_of, system_of
 from passerelle.pipelines.rag.prompts_text import REFUSALS, prompt
-from passerelle.pipelines.rag.rewriting import checked, condensed, leans
+from passerelle.pipelines.rag.rewriting import Understood, checked, leans, understood
+from passerelle.pipelines.rag.rewriting_choice import chosen, settled
 from passerelle.pipelines.rag.tallying import Tally, tallied
 from passerelle.text.words import Language, language_of
 
@@ -63,6 +66,7 @@ class Work:
     language: Language = "en"
     turns: tuple[Turn, ...] = ()
     begun: float = 0.0
+    heard: float = 0.0  # when the last call began to be answered
     given: list[Given] = field(default_factory=list)
 
     def close(self) -> None:
@@ -84,6 +88,7 @@ class Work:
         passages = evidence.passages
         if not passages or evidence.refused:
             reason = Refusal.NOT_RELEVANT if values["found"] else Refusal.NOTHING_FOUND
+            yield Begun({}, self.permit.standings)
             yield Said(REFUSALS[reason, self.language])
             yield await self._ended(question, values, reason=reason)
             return
@@ -93,7 +98,7 @@ class Work:
             self._spoken(question, values, passages=passages, citing=citing, stream=stream)
         ) as events:
             async for event in events:
-                if stream:
+                if stream or isinstance(event, Begun):
                     yield event
                 else:
                     said.append(event)
@@ -108,21 +113,20 @@ class Work:
     async def _ground(self, question: Question) -> dict[str, Any]:
         from passerelle.pipelines.rag.chain import grounding, run  # noqa: PLC0415 - it imports LangChain
 
+        looked: list[Sequence[Found]] = []  # what was found where a question could be taken in several ways
+
         async def rewrite(values: dict[str, Any]) -> str:
             with self._timed("rewrite"):
-                return await self._rewritten(question.asked)
+                ways = await self._understood(question.asked)
+            if len(ways) == 1:
+                return ways[0].text
+            found = [await self._searched(question, way.text) for way in ways]
+            place = chosen(ways, found)
+            looked.append(found[place])
+            return settled(question.asked, ways, place=place, found=found[place])
 
         async def search(values: dict[str, Any]) -> Sequence[Found]:
-            with self._timed("search"):
-                seeking = Seeking(
-                    question.collection,
-                    values["searched"],
-                    groups=question.groups,
-                    conditions=question.conditions,
-                    k=question.k,
-                    mode=question.mode,
-                )
-                return await self.ground.search(self.tenant, seeking)
+            return looked[0] if looked else await self._searched(question, values["searched"])
 
         async def judge(values: dict[str, Any]) -> Evidence:
             with self._timed("evidence"):
@@ -142,12 +146,24 @@ class Work:
             )
         return grounded
 
-    async def _rewritten(self, asked: str) -> str:
-        """The question as it can be understood alone."""
+    async def _searched(self, question: Question, text: str) -> Sequence[Found]:
+        with self._timed("search"):
+            seeking = Seeking(
+                question.collection,
+                text,
+                groups=question.groups,
+                conditions=question.conditions,
+                k=question.k,
+                mode=question.mode,
+            )
+            return await self.ground.search(self.tenant, seeking)
+
+    async def _understood(self, asked: str) -> Sequence[Understood]:
+        """The question as it can be understood alone; in several ways, where only what is found can tell."""
         if not self.rules.rewrite or not leans(asked, self.turns):
-            return asked
+            return (Understood(asked, ()),)
         said = await self._reworded(asked) if self._generates() else None
-        return said or condensed(asked, self.turns)
+        return understood(asked, self.turns) if said is None else (Understood(said, ()),)
 
     def _generates(self) -> bool:
         """Is there a permitted target that words its answers?"""
@@ -179,12 +195,12 @@ class Work:
         passages: Sequence[Found],
         citing: Citing,
         stream: bool,
-    ) -> AsyncGenerator[Said | Citation, None]:
-        """What a model says, as far as it may be told."""
+    ) -> AsyncGenerator[Begun | Said | Citation, None]:
+        """Who answers, then what a model says, as far as it may be told."""
         from passerelle.pipelines.rag.chain import answering, pieces, run  # noqa: PLC0415 - it imports LangChain
 
         def system(_: dict[str, Any]) -> str:
-            return system_of(
+            told = system_of(
                 passages,
                 secret=self.ground.secret,
                 tenant=self.tenant.name,
@@ -192,6 +208,9 @@ class Work:
                 language=self.language,
                 system=question.system,
             )
+            fence = told.rpartition("\n")[2]
+            citing.keep_back(told.partition(fence)[0] + fence)
+            return told
 
         asker = Asker(
             self._asking(question),
@@ -206,11 +225,16 @@ class Work:
             message = await run(asking, values)
             self.seconds["first_token"] = self.seconds["answer"] = self.ground.clock() - since
             self._note(message, facts=True)
-            for event in [*citing.feed(str(message.text)), *citing.finish()]:
+            yield self._who()
+            for event in [*citing.feed(answered(str(message.text))), *citing.finish()]:
                 yield event
             return
+        begun = False
         async with aclosing(pieces(asking, values)) as coming:
             async for piece in coming:
+                if not begun:
+                    begun = True
+                    yield self._who()
                 words = str(piece.text)
                 if words:
                     self.seconds.setdefault("first_token", self.ground.clock() - since)
@@ -218,8 +242,14 @@ class Work:
                 for event in citing.feed(words) if words else ():
                     yield event
         self.seconds["answer"] = self.ground.clock() - since
+        self.tally.waited += self.ground.clock() - self.heard
+        if not begun:
+            yield self._who()
         for event in citing.finish():
             yield event
+
+    def _who(self) -> Begun:
+        return Begun({**facts_of(self.given[-1]), **self.facts}, self.permit.standings)
 
     def _asking(self, question: Question | None = None) -> Callable[[Caller, Ask], Awaitable[Given]]:
         """The gateway; for the answer itself, as this caller's call with its permit and its collection."""
@@ -234,8 +264,11 @@ class Work:
                     request_id=question.request_id or asked.request_id,
                 )
                 self.facts["request_id"] = asked.request_id
+            since = self.ground.clock()
             given = await self.ground.gateway.ask(caller, asked, permit)
             self.given.append(given)
+            self.heard = self.ground.clock()
+            self.tally.waited += max(0.0, self.heard - since - given.overhead)
             return given
 
         return ask
@@ -262,7 +295,7 @@ class Work:
     ) -> Answered:
         self.seconds["total"] = self.ground.clock() - self.begun
         refused = reason is not None
-        answered = Answered(
+        whole = Answered(
             id="ans_" + os.urandom(12).hex(),
             collection=question.collection,
             model=self.model.name,
@@ -277,11 +310,12 @@ class Work:
             facts=self.facts,
             conversation=question.conversation,
             finish_reason=self.finish_reason,
+            overhead=max(0.0, self.seconds["total"] - self.tally.waited),
         )
         if self.ground.keeper is None:
-            return answered
-        kept = await self.ground.keeper.keep(self.caller, question, answered, keep=self.rules.keep)
-        return replace(answered, conversation=kept or question.conversation)
+            return whole
+        kept = await self.ground.keeper.keep(self.caller, question, whole, keep=self.rules.keep)
+        return replace(whole, conversation=kept or question.conversation)
 
     def _patience(self, patience: float | None) -> float | None:
         """What is left of it."""
@@ -295,7 +329,7 @@ class Work:
 
 @dataclass(slots=True)
 class _Timed:
-    """Writes down how long a step took."""
+    """Adds up how long a step took."""
 
     seconds: dict[str, float]
     step: str
@@ -306,4 +340,4 @@ class _Timed:
         self.since = self.clock()
 
     def __exit__(self, *_: object) -> None:
-        self.seconds[self.step] = self.clock() - self.since
+        self.seconds[self.step] = self.seconds.get(self.step, 0.0) + self.clock() - self.since

@@ -41,7 +41,9 @@ def answering(
     system: Callable[[Values], str], asker: Asker, model: str, options: Mapping[str, Any]
 ) -> Runnable[Values, AIMessage]:
     """From what `grounding` gives to a model's message."""
-    chat = GatewayChat(asker=asker, model=model).bind(**options)
+    said = dict(options)
+    labels = said.pop("metadata", None)  # bound, it would be taken for LangChain's own
+    chat = GatewayChat(asker=asker, model=model, labels=labels).bind(**said)
     return cast(
         "Runnable[Values, AIMessage]",
         RunnablePassthrough.assign(system=RunnableLambda(system)) | _PROMPT | chat,

@@ -27,11 +27,12 @@ from passerelle.pipelines.rag.attributing import (
 from passerelle.pipelines.rag.citing_markers import held, marked, written
 from passerelle.pipelines.rag.citing_refusals import Refusing, refusing
 from passerelle.pipelines.rag.citing_sentences import Sentence, Sentences
-from passerelle.pipelines.rag.links import host_of, without_links
+from passerelle.pipelines.rag.links import without_links
 from passerelle.pipelines.rag.prompts_text import REMOVED
 from passerelle.text.words import Language
 
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s|\*\*[^*]+\*\*\s*:?\s*$)|:\s*\**$")
+_TELLING = 24  # characters; fewer may stand anywhere
 _Key = tuple[int, int, int, bool]
 
 
@@ -52,6 +53,10 @@ class Citing:
     ) -> None:
         self._passages = [Passage(number, found) for number, found in enumerate(passages, 1)]
         self._hosts = links
+        self._pages: set[str] = (
+            set()
+        )  # that were cited: answers may lead to them as well, not elsewhere on their hosts
+        self._kept_back = ""
         self._removed = REMOVED[language]
         self._sentences = Sentences()
         self._text: list[str] = []
@@ -65,6 +70,10 @@ class Citing:
             None  # what follows an opening that sounds like a refusal
         )
         self._told = False  # by a marker of the model's, that is borne out
+
+    def keep_back(self, words: str) -> None:
+        """What a model was told beside the passages: sentences of it are not said, whatever they name as their source."""
+        self._kept_back = flat(words).text
 
     @property
     def text(self) -> str:
@@ -121,6 +130,8 @@ class Citing:
                 self._refuses = sounds is Refusing.PLAINLY
                 self._doubts = []
             return self._wait(found.bare, sentence.gap, last=True)
+        if self._is_kept_back(found.bare):
+            return []
         claim = claim_of(found.bare)
         sources = self._sources(found.bare, claim, found.numbers)
         if not sources:
@@ -137,6 +148,14 @@ class Citing:
         told = [event for waiting in self._waiting for event in self._say(*waiting[:2], ())]
         self._waiting = []
         return told + self._say(text, sentence.gap, sources)
+
+    def _is_kept_back(self, bare: str) -> bool:
+        """Does it stand in what is kept back, and in no passage?"""
+        said = flat(bare)
+        words = said.text.strip(" .:[]*_")
+        if len(words) < _TELLING or words not in self._kept_back:
+            return False
+        return all(passage.verbatim(said) is None for passage in self._passages)
 
     def _wait(self, text: str, gap: str, *, last: bool) -> list[Said | Citation]:
         self._waiting.append((text, gap, last))
@@ -180,9 +199,9 @@ class Citing:
 
     def _say(self, text: str, gap: str, sources: Sequence[_Source]) -> list[Said | Citation]:
         """Words for the reader, and the sources that they are the first to name."""
-        urls = [host_of(source.passage.found.url) for source in sources]
-        self._hosts |= {host for host in urls if host is not None}
-        shown, markers = written(without_links(text.rstrip(), self._hosts, self._removed))
+        self._pages |= {source.passage.found.url for source in sources if source.passage.found.url}
+        plain = without_links(text.rstrip(), self._hosts, self._removed, pages=self._pages)
+        shown, markers = written(plain)
         if not shown.strip():
             return []
         lead = self._gap if self._text else ""

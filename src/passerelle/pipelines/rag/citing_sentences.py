@@ -1,7 +1,8 @@
 """A stream of text in whole sentences, each with the markers behind it: the same ones, however the stream was cut. Pure.
 
-The end of a line ends a sentence, unless it plainly goes on in the next. Reasoning that a model writes between tags before it answers is left out, and so is
-what nobody sees.
+The end of a line ends a sentence, unless it plainly goes on in the next. Reasoning that a model writes between tags is
+left out, wherever it stands, and so is what nobody sees. Some models never write the tag that opens it: what begins as
+reasoning does is held until the tag that closes it, or the end.
 """
 
 from __future__ import annotations
@@ -20,8 +21,20 @@ LONGEST = 1_200  # characters: longer ones are cut at a space
 _END = re.compile(r"\n|[.!?…。！？]+[\"'”’»)*_]*(?:[\u00a0\u202f ]»)?")
 _LAST_WORD = re.compile(r"[\w.\-]+$")
 _NUMBERED = re.compile(r"^\W*\d{1,3}$")
-_THINKS = ("<think>", "<thinking>")
-_THOUGHT = re.compile(r"</think(?:ing)?>")
+_THINKS = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
+_THOUGHT = re.compile(r"</think(?:ing)?>\s*", re.IGNORECASE)
+_ASIDE = re.compile(r"[ \t]?<think(?:ing)?>.*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
+_LONE = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+# A thought that begins, or what may yet become a tag.
+_OPENED = re.compile(
+    r"[ \t]?(?:(?P<tag><think(?:ing)?>)|</?(?:t(?:h(?:i(?:n(?:k(?:i(?:n(?:g)?)?)?)?)?)?)?)?\Z)", re.IGNORECASE
+)
+_REASONING = re.compile(
+    r"(?:ok(?:ay)?|alright|all right|hmm+|wait|bon|d'accord|tres bien)[,.! ]|let(?:'s| me| us)\b|(?:so,? )?(?:the user|we need|"
+    r"i need|i have to|i should|i'll|i will)\b|(?:first,? )(?:i|let|we)\b|l'utilisateur|(?:je|on) (?:dois|doit|vais|cherche|regarde)\b|"
+    r"voyons|l'utilisatrice|looking at\b|thinking\b|analys"
+)
+_OPENING = 24  # characters that tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,7 @@ class Sentences:
         self._buffer = ""
         self._begun = False
         self._thinks = False
+        self._reasons = False
 
     def feed(self, piece: str) -> list[Sentence]:
         """The sentences that are whole now."""
@@ -52,32 +66,47 @@ class Sentences:
     def _whole(self, *, final: bool) -> Iterator[Sentence]:
         if not self._spoken(final=final):
             return
+        self._buffer = _LONE.sub("", _ASIDE.sub("", self._buffer))
+        opened = _OPENED.search(self._buffer)
+        aside = ""  # a thought that has not ended
+        if opened is not None and not (final and not opened["tag"]):
+            aside = "" if final else self._buffer[opened.start() :]
+            self._buffer = self._buffer[: opened.start()]
         while (cut := _cut(self._buffer, final=final)) is not None:
             end, on = cut
             yield Sentence(self._buffer[:end], self._buffer[end:on])
             self._buffer = self._buffer[on:]
+        self._buffer += aside
 
     def _spoken(self, *, final: bool) -> bool:
         """Has the answer begun, and not only the thoughts before it?"""
         if self._begun:
             return True
-        if not self._thinks:
-            self._buffer = self._buffer.lstrip()
-            begins = self._buffer[: len(_THINKS[1])].lower()
-            if not final and any(tag.startswith(begins) and begins != tag for tag in _THINKS):
+        self._buffer = self._buffer.lstrip()
+        if not self._thinks and not self._reasons:
+            if not final and len(self._buffer) < _OPENING:
                 return False
-            self._thinks = begins.startswith(_THINKS)
-        if self._thinks:
+            self._thinks = _THINKS.match(self._buffer) is not None
+            self._reasons = _REASONING.match(folded(self._buffer[:_OPENING])) is not None
+        if self._thinks or self._reasons:
             ended = _THOUGHT.search(self._buffer)
             if ended is None:
-                if final:
+                if final and self._thinks:
                     self._buffer = ""
-                return False
+                self._begun = final and bool(self._buffer)
+                return self._begun
             self._buffer = self._buffer[ended.end() :]
-            self._thinks = False
+            self._thinks = self._reasons = False
             return self._spoken(final=final)
         self._begun = bool(self._buffer)
         return self._begun
+
+
+def answered(text: str) -> str:
+    """A whole text without the reasoning before it, also where only its end has a tag."""
+    opened = _ASIDE.sub("", text)
+    *_, last = [0, *(found.end() for found in _THOUGHT.finditer(opened))]
+    return opened[last:]
 
 
 def _cut(text: str, *, final: bool) -> tuple[int, int] | None:

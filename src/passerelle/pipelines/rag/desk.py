@@ -53,14 +53,25 @@ class Library(Protocol):
     async def describe(self, tenant: str, name: str, description: str) -> Shelf:
         """Another description."""
 
-    async def reindex(self, tenant: Tenant, name: str) -> str | None:
-        """Read every document again by the tenant's rules of today; the job's id, None where there are none."""
+    async def reindex(self, tenant: Tenant, name: str, *, groups: Groups = None) -> str | None:
+        """Read every document again by the tenant's rules of today; the job's id, None where there are none.
 
-    async def drop(self, tenant: str, name: str) -> None:
-        """Delete a collection with all that is in it: documents, vectors, kept answers, conversations, jobs."""
+        Raises Forbidden `group_not_yours` where there are documents that those groups do not see.
+        """
 
-    async def take(self, tenant: Tenant, collection: str, given: Sequence[Given]) -> Taken:
-        """Take documents in, to be read by a job: all of them, or none. Makes the collection where there is none."""
+    async def drop(self, tenant: str, name: str, *, groups: Groups = None) -> None:
+        """Delete a collection with all that is in it: documents, vectors, kept answers, conversations, jobs.
+
+        Raises Forbidden as `reindex`.
+        """
+
+    async def take(
+        self, tenant: Tenant, collection: str, given: Sequence[Given], *, groups: Groups = None
+    ) -> Taken:
+        """Take documents in, to be read by a job: all of them, or none. Makes the collection where there is none.
+
+        Raises Forbidden `document_not_yours` where one has the key of a document that those groups do not see.
+        """
 
     async def documents(
         self,

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from passerelle.domain.errors import NotFound
+from passerelle.domain.errors import BadRequest, Forbidden, NotFound
 from passerelle.domain.jobs import Trouble
 from passerelle.domain.rag import Document, DocumentState, Origin
+from passerelle.stores.database import carried
 
 MOST_LISTED = 500
 
@@ -31,9 +32,14 @@ SELECT {DOCUMENT} FROM rag_document WHERE tenant = :tenant AND collection = :col
         WHERE tenant = :tenant AND collection = :collection AND id = :before))
 ORDER BY created_at DESC, id DESC LIMIT :most
 """)  # noqa: S608 - constants
+_THERE = text("SELECT id FROM rag_document WHERE tenant = :tenant AND collection = :collection AND id = :id")
 _CONTENT = text(f"""
 SELECT content, media_type FROM rag_document JOIN rag_content ON document = id
 WHERE tenant = :tenant AND collection = :collection AND id = :id AND state <> 'deleting' AND {SEEN}
+""")  # noqa: S608 - constants
+_UNSEEN = text(f"""
+SELECT EXISTS (SELECT FROM rag_document
+    WHERE tenant = :tenant AND collection = :collection AND state <> 'deleting' AND NOT {SEEN})
 """)  # noqa: S608 - constants
 
 
@@ -63,7 +69,10 @@ async def listed(
     before: str | None,
     most: int,
 ) -> list[Document]:
-    """Documents, the newest first."""
+    """Documents, the newest first. Raises BadRequest where the one to go on from is gone: an empty page would be an end."""
+    if before is not None and await _gone(connection, tenant, collection, before):
+        message = f"There is no document {before[:64]!r} to go on from. Begin again without `before`."
+        raise BadRequest(message, code="document_gone", param="before")
     values = {
         "tenant": tenant,
         "collection": collection,
@@ -75,6 +84,11 @@ async def listed(
     return documents_of((await connection.execute(_LIST, values)).all())
 
 
+async def _gone(connection: AsyncConnection, tenant: str, collection: str, document: str) -> bool:
+    values = {"tenant": tenant, "collection": collection, "id": document}
+    return (await connection.execute(_THERE, values)).scalar() is None
+
+
 async def content(
     connection: AsyncConnection, tenant: str, collection: str, document: str, groups: frozenset[str] | None
 ) -> tuple[bytes, str]:
@@ -83,7 +97,20 @@ async def content(
     row = (await connection.execute(_CONTENT, values)).one_or_none() if "\0" not in document else None
     if row is None:
         raise unknown(document)
+    carried(connection, len(row.content))
     return bytes(row.content), row.media_type or "application/octet-stream"
+
+
+async def must_see_all(
+    connection: AsyncConnection, tenant: str, collection: str, groups: frozenset[str] | None
+) -> None:
+    """Raises Forbidden where there are documents that the asker may not see."""
+    values = {"tenant": tenant, "collection": collection, "groups": groups_of(groups)}
+    if groups is not None and (await connection.execute(_UNSEEN, values)).scalar():
+        message = (
+            "Not all documents of this collection are for groups of this key: it is not this key's to change."
+        )
+        raise Forbidden(message, code="group_not_yours")
 
 
 def document_of(row: Row[Any]) -> Document:

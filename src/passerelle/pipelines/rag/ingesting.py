@@ -8,7 +8,7 @@ whose document is deleted meanwhile leaves nothing that is found.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -26,6 +26,9 @@ from passerelle.pipelines.rag.ingesting_sources import Claimed, Novelty, Sources
 from passerelle.pipelines.rag.taking import KIND, Taking
 from passerelle.retrieval.store import Unfit, Unreachable
 from passerelle.stores.database import Database, Outage
+
+_Telling = PasserelleError | ItemFailed | Later
+_LONG = 100  # passages of which it is told how far they are; fewer are done before anybody looks
 
 _log = structlog.get_logger(__name__)
 
@@ -57,12 +60,12 @@ FOR SHARE
 """)
 _FAILED = text("""
 UPDATE rag_document SET state = :state, code = :code, message = :message, updated_at = clock_timestamp()
-WHERE tenant = :tenant AND id = :id AND given = :given AND state <> 'deleting' RETURNING id
+WHERE tenant = :tenant AND id = :id AND given = :given AND state <> 'deleting' RETURNING groups
 """)
 
 
 class Ingesting:
-    """The kind of job. `opened` is told when a run has made another job."""
+    """The kind of job."""
 
     name = KIND
     attempts = 6
@@ -75,7 +78,6 @@ class Ingesting:
         index: Index,
         taking: Taking,
         *,
-        opened: Callable[[], Awaitable[None]],
         limits: Limits,
         at_once: int = 2,
     ) -> None:
@@ -83,12 +85,11 @@ class Ingesting:
         self._sources = sources
         self._index = index
         self._taking = taking
-        self._opened = opened
         self._limits = limits
         self._gate = asyncio.Semaphore(at_once)  # a child of the parser takes up to a gigabyte
 
     async def run(self, item: Item, context: Context) -> Values:
-        """Read one document."""
+        """Read one document. What is wrong with one that is for some groups only, its own card alone tells in full."""
         try:
             return await self._run(item, context)
         except Superseded:
@@ -101,10 +102,10 @@ class Ingesting:
             raise later from error
         except Unfit as error:
             failed = ItemFailed("document_unfit", str(error))
-            await self._say(item, context, failed)
+            await self._discreetly(item, context, failed)
             raise failed from None
         except (PasserelleError, ItemFailed, Later) as error:
-            await self._say(item, context, error)
+            await self._discreetly(item, context, error)
             raise
         except Exception as error:  # a defect: told by its type, as its words may quote the document
             await self._say(item, context, error)
@@ -117,8 +118,6 @@ class Ingesting:
             await self._forget(item, tenant, collection)
             return {"skipped": "deleted"}
         claimed = await self._sources.claim(item, row)
-        if claimed.promoted:
-            await self._opened()
         if claimed.novelty is Novelty.UNCHANGED:
             context.along(lambda connection: _write(connection, _UNCHANGED, claimed.place))
             return {"unchanged": True}
@@ -130,13 +129,18 @@ class Ingesting:
         return await self._read(claimed, context)
 
     async def _read(self, claimed: Claimed, context: Context) -> Values:
-        place = claimed.place
+        place = self._index.settled(claimed.place)
         passages = await read(claimed.source, place.setup, limits=self._limits, gate=self._gate)
         facts = {"pages": passages.pages, "characters": passages.characters, "chunks": len(passages.chunks)}
-        await context.note({"document": place.document, "step": "read", **facts})
+        long = len(passages.chunks) >= _LONG
 
         async def tell(done: int, total: int) -> None:
-            await context.note({"document": place.document, "step": "embedding", "done": done, "of": total})
+            if long:
+                told = {"step": "embedding", "done": done, "of": total}
+                await context.note({"document": place.document, **told})
+
+        if long:
+            await context.note({"document": place.document, "step": "read", **facts})
 
         embedded = await self._index.write(place, passages.chunks, tell)
         context.along(lambda connection: _write_ready(connection, place, passages))
@@ -149,8 +153,17 @@ class Ingesting:
         if found is not None:
             await self._index.forget(tenant, collection, str(item.payload["document"]), found)
 
-    async def _say(self, item: Item, context: Context, error: BaseException) -> None:
-        """What became of the document, on its row: that it failed, or why it waits."""
+    async def _discreetly(self, item: Item, context: Context, error: _Telling) -> None:
+        """Have the row say all of it, and the error no more than any key of the tenant may see of a job."""
+        if await self._say(item, context, error):
+            shown = "The document was not read; its card says why."
+            if isinstance(error, PasserelleError):
+                error.message = shown
+            else:
+                error.trouble = replace(error.trouble, message=shown)
+
+    async def _say(self, item: Item, context: Context, error: BaseException) -> bool:
+        """What became of the document, on its row: that it failed, or why it waits. Is it for some groups only?"""
         verdict = judge(error, attempts=item.attempts, most=self.attempts)
         final = verdict.again is None
         values = {
@@ -161,16 +174,17 @@ class Ingesting:
             "code": verdict.trouble.code,
             "message": verdict.trouble.message,
         }
-        promoted = 0
+        closed = True  # where nobody can tell, nothing is told
         try:
             async with self._database.begin() as connection:
-                said = (await connection.execute(_FAILED, values)).scalar()
+                await shelves.enter_documents(connection, context.tenant, str(context.params["collection"]))
+                said = (await connection.execute(_FAILED, values)).one_or_none()
+                closed = said is None or bool(said.groups)
                 if final and said is not None:
-                    promoted = await self._taking.promote(connection, context.tenant, [values["id"]])
+                    await self._taking.promote(connection, context.tenant, [values["id"]])
         except Outage as outage:
             _log.warning("document_state_not_written", error=type(outage).__name__)  # the sweep will
-        if promoted:
-            await self._opened()
+        return closed
 
 
 async def _write(connection: AsyncConnection, statement: Any, place: Place) -> None:

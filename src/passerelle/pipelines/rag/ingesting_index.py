@@ -6,38 +6,33 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from passerelle.domain.errors import OverLimit
+from passerelle.domain.errors import PasserelleError
 from passerelle.domain.rag import Setup
 from passerelle.domain.retrieval import WIDEST, Chunk, Collection
 from passerelle.jobs.kinds import ItemFailed, Later
 from passerelle.pipelines.rag import shelves
+from passerelle.pipelines.rag.ingesting_vectors import Embedder, Paid, Tell, embed
 from passerelle.retrieval.store import Chunks
-from passerelle.stores.database import Database
+from passerelle.stores.database import Database, Outage
 
-_BATCH = 256  # passages
-_PATIENCE = 600.0  # seconds that are waited, all together, for a tenant's tokens per minute
+_FIRST = 32  # passages
 
 _STANDS = text("""
 SELECT given, state, embedder, width FROM rag_document JOIN rag_collection
     ON rag_collection.tenant = rag_document.tenant AND rag_collection.name = collection
 WHERE rag_document.tenant = :tenant AND collection = :collection AND id = :id
 """)
-_WIDTH = text("SELECT embedder, width FROM rag_collection WHERE tenant = :tenant AND name = :name FOR UPDATE")
-_LEARN = text("UPDATE rag_collection SET width = :width WHERE tenant = :tenant AND name = :name")
+_WIDTH = text("SELECT embedder, width, behind FROM rag_collection WHERE tenant = :tenant AND name = :name")
+_LEARN = text("""
+UPDATE rag_collection SET width = :width, behind = :behind
+WHERE tenant = :tenant AND name = :name AND embedder = :embedder AND width = 0
+""")
 
-Tell = Callable[[int, int], Awaitable[None]]  # how many passages are embedded, of how many
-
-
-class Embedder(Protocol):
-    """An embedding model, asked as the tenant."""
-
-    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """One vector for each text."""
+Models = Callable[[str], Sequence[str]]  # those behind a name
 
 
 class Superseded(Exception):
@@ -69,26 +64,47 @@ class Index:
         store: Callable[[], Awaitable[Chunks]],
         embedders: Callable[[str, str], Embedder],
         *,
+        models: Models | None = None,
         at_once: int = 2,
     ) -> None:
         self._database = database
         self._store = store
         self._embedders = embedders
+        self._models = models
+        self._paid = Paid()
         self._gate = asyncio.Semaphore(at_once)  # each holds a connection of the pool
+
+    def settled(self, place: Place) -> Place:
+        """The place, with the models that are behind its embedder's name now.
+
+        Raises ItemFailed where the collection was indexed with others: their vectors do not compare.
+        """
+        setup = place.setup
+        if setup.embedder is None or self._models is None:
+            return place
+        now = shelves.told_behind(self._models(setup.embedder))
+        if setup.behind not in (None, now):
+            raise _changed(setup.embedder)
+        return replace(place, setup=replace(setup, behind=now))
 
     async def write(self, place: Place, chunks: Sequence[Chunk], tell: Tell) -> int:
         """Have exactly these passages found of a document; how many had to be embedded.
 
         Raises Superseded, ItemFailed, Later, and what the gateway and the store raise.
         """
-        vectors, embedded, place = await self._vectors(place, chunks, tell)
-        store = await self._store()
-        async with self._gate, self._writing(place):
-            where = place.where
-            await store.upsert(where, chunks, vectors)
-            await store.delete(where, document=place.document, keep=[chunk.id for chunk in chunks])
-            await store.settle(where)
-        return embedded
+        found: dict[str, list[float]] = {}  # paid for here
+        try:
+            vectors, place = await self._vectors(place, chunks, found, tell)
+            store = await self._store()
+            async with self._gate, self._writing(place):
+                where = place.where
+                await store.upsert(where, chunks, vectors)
+                await store.delete(where, document=place.document, keep=[chunk.id for chunk in chunks])
+                await store.settle(where)
+        except (PasserelleError, Later, *Outage, asyncio.CancelledError):
+            self._paid.keep(found, by=place.setup.behind)
+            raise
+        return len(found)
 
     async def clear(self, place: Place) -> None:
         """Have nothing found of a document. Raises as `write`."""
@@ -114,24 +130,26 @@ class Index:
             yield
 
     async def _vectors(
-        self, place: Place, chunks: Sequence[Chunk], tell: Tell
-    ) -> tuple[list[list[float]] | None, int, Place]:
+        self, place: Place, chunks: Sequence[Chunk], found: dict[str, list[float]], tell: Tell
+    ) -> tuple[list[list[float]] | None, Place]:
+        """Of each passage; those that were not there are added to what is found."""
         if place.setup.embedder is None:
-            return None, 0, place
+            return None, place
         store = await self._store()
         have = await store.vectors(place.where, [chunk.id for chunk in chunks]) if place.setup.width else {}
         missing = [chunk for chunk in chunks if chunk.id not in have]
         if missing:
             await tell(0, len(missing))
         model = self._embedders(place.tenant, place.setup.embedder)
-        for start in range(0, len(missing), _BATCH):
-            some = missing[start : start + _BATCH]
-            found = await _patiently(model, [chunk.indexed for chunk in some])
-            have |= {chunk.id: vector for chunk, vector in zip(some, found, strict=True)}
-            place = await self._fitting(place, found)
-            if start + _BATCH < len(missing):
-                await tell(start + len(some), len(missing))
-        return [have[chunk.id] for chunk in chunks], len(missing), place
+        found.update(self._paid.take(missing, by=place.setup.behind))
+        # The first ones show whether the others would be of any use.
+        for part in (missing[:_FIRST], missing):
+            if part:
+                await embed(model, part, found, tell)
+                place = await self._fitting(place, list(found.values()))
+        have |= found
+        self.settled(place)  # who knows which of two models has answered, if it changed meanwhile
+        return [have[chunk.id] for chunk in chunks], place
 
     async def _fitting(self, place: Place, vectors: Sequence[Sequence[float]]) -> Place:
         """The place, once the collection's width is known to be that of the vectors. Raises ItemFailed."""
@@ -152,13 +170,19 @@ class Index:
         store = await self._store()
         names = {"tenant": place.tenant, "name": place.collection}
         async with self._gate, shelves.alone(self._database, place.tenant, place.collection) as connection:
+            setup = place.setup
             row = (await connection.execute(_WIDTH, names)).one_or_none()
-            if row is None or row.embedder != place.setup.embedder:
+            if row is None or row.embedder != setup.embedder:
                 raise Superseded
             if row.width:
+                if row.behind not in (None, setup.behind):
+                    raise _changed(str(setup.embedder))
                 return int(row.width)
+            # Without the row's lock, for which everybody else who reads or hands in documents would wait.
             await store.drop(place.tenant, place.collection)
-            await connection.execute(_LEARN, {**names, "width": width})
+            learned = {**names, "width": width, "behind": setup.behind, "embedder": setup.embedder}
+            if not (await connection.execute(_LEARN, learned)).rowcount:
+                raise Superseded  # it is being indexed with another
         return width
 
 
@@ -172,15 +196,9 @@ async def _must_stand(connection: AsyncConnection, place: Place) -> None:
         raise Later("The collection is being set up anew.", code="collection_busy", seconds=1.0)
 
 
-async def _patiently(model: Embedder, texts: list[str]) -> list[list[float]]:
-    """Wait for the tenant's tokens per minute, so that what was embedded already is not paid twice."""
-    waited = 0.0
-    while True:
-        try:
-            return await model.aembed_documents(texts)
-        except OverLimit as limit:
-            if limit.retry_after is None or waited + limit.retry_after > _PATIENCE:
-                raise
-            pause = max(1.0, limit.retry_after)
-            waited += pause
-            await asyncio.sleep(pause)
+def _changed(embedder: str) -> ItemFailed:
+    message = (
+        f"Another model than the one that this collection was indexed with has the name {embedder[:200]!r} now. "
+        f"Index the collection again."
+    )
+    return ItemFailed("embedder_changed", message)

@@ -141,7 +141,7 @@ def _named(chunks: Sequence[Chunk], setup: Setup) -> tuple[Chunk, ...]:
     seen: Counter[bytes] = Counter()
     named = []
     for chunk in chunks:
-        parts = (chunk.document, setup.embedder or "", chunk.indexed)
+        parts = (chunk.document, setup.embedder or "", setup.behind or "", chunk.indexed)
         digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
         number = seen[digest]
         seen[digest] += 1

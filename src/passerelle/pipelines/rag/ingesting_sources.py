@@ -18,25 +18,23 @@ from passerelle.pipelines.rag.documents import DOCUMENT
 from passerelle.pipelines.rag.ingesting_index import Place, Superseded
 from passerelle.pipelines.rag.ingesting_passages import Source
 from passerelle.pipelines.rag.taking import ANEW, KEPT, Taking, row_digest
-from passerelle.stores.database import Database
+from passerelle.stores.database import Database, carried
 from passerelle.wire.fetched import Fetched, Seen
 from passerelle.wire.fetcher import Fetcher
 from passerelle.wire.foreign_urls import Rules
 
 _BEGIN = text(f"""
-SELECT {DOCUMENT}, embedder, width, cut, overlap FROM rag_document JOIN (
-    SELECT tenant AS owner, name AS shelf, embedder, width, size AS cut, overlap FROM rag_collection
+SELECT {DOCUMENT}, content, embedder, width, cut, overlap, behind
+FROM rag_document LEFT JOIN rag_content ON document = id JOIN (
+    SELECT tenant AS owner, name AS shelf, embedder, width, size AS cut, overlap, behind FROM rag_collection
 ) AS setup ON owner = tenant AND shelf = collection
 WHERE tenant = :tenant AND collection = :collection AND id = :id
 """)  # noqa: S608 - constants
-_CONTENT = text("""
-SELECT content FROM rag_content JOIN rag_document ON id = document WHERE tenant = :tenant AND id = :id
-""")
 # One that is being read and has a digest is the first of its equals: what a page holds is not known yet.
 _READING = text("""
 UPDATE rag_document SET state = 'reading', digest = NULL, code = NULL, message = NULL,
     updated_at = clock_timestamp()
-WHERE tenant = :tenant AND id = :id AND given = :given AND origin = 'url' AND state NOT IN ('deleting', 'ready')
+WHERE tenant = :tenant AND id = :id AND given = :given AND state NOT IN ('deleting', 'ready')
 """)
 _LOCK = text("""
 SELECT state, given, digest FROM rag_document WHERE tenant = :tenant AND id = :id FOR UPDATE
@@ -77,7 +75,6 @@ class Claimed:
     novelty: Novelty
     place: Place
     source: Source
-    promoted: int
     first: str | None = None
 
 
@@ -100,7 +97,7 @@ class Sources:
         self._rules_of = rules_of
 
     async def row(self, item: Item, *, tenant: str, collection: str) -> Row[Any] | None:
-        """A document as it stands, which now says that it is read; None where it is gone. Raises Superseded."""
+        """A document as it stands with its content; None where it is gone. Raises Superseded."""
         values = {"tenant": tenant, "id": item.payload["document"], "given": item.payload["given"]}
         async with self._database.begin() as connection:
             found = await connection.execute(_BEGIN, {**values, "collection": collection})
@@ -109,26 +106,28 @@ class Sources:
                 return None
             if row.state == DocumentState.DELETING or row.given != values["given"]:
                 raise Superseded
-            await connection.execute(_READING, values)
+            if row.origin == Origin.URL:
+                await connection.execute(_READING, values)
+            carried(connection, len(row.content or b""))
         return row
 
     async def claim(self, item: Item, row: Row[Any]) -> Claimed:
         """What is to be done for it. Raises Superseded, ItemFailed, FetchRefused and FetchFailed."""
         content, fetched = await self._content(row, str(item.payload.get("fetch", "")))
         # Files, and pages that are fetched, are told apart by type: the digest knows what the row will say.
-        media_type = fetched.content_type if fetched is not None else row.media_type
+        media_type = _media_type(fetched) if fetched is not None else row.media_type
         values = {"tenant": row.tenant, "collection": row.collection, "id": row.id}
-        setup = Setup(row.embedder, row.width, row.cut, row.overlap)
+        setup = Setup(row.embedder, row.width, row.cut, row.overlap, row.behind)
         digest = row_digest(row, content, setup, media_type=media_type)
-        promoted = 0
         async with self._database.begin() as connection:
-            await shelves.enter_digests(connection, row.tenant, row.collection)
+            await shelves.enter_documents(connection, row.tenant, row.collection)
             now = (await connection.execute(_LOCK, values)).one_or_none()
             if now is None or now.state == DocumentState.DELETING or now.given != row.given:
                 raise Superseded
             if fetched is not None:
                 await connection.execute(_FETCHED, {**values, **_learned(fetched)})
                 await connection.execute(_KEEP, {**values, "content": content})
+                carried(connection, len(content))
             novelty, first = Novelty.READ, None
             if row.indexed is not None and item.payload.get("was") == digest.hex():
                 novelty = Novelty.UNCHANGED
@@ -137,13 +136,12 @@ class Sources:
                 novelty = Novelty.READ if first is None else Novelty.DUPLICATE
                 await connection.execute(_CLAIM, {**values, "digest": digest})
                 if first is not None or now.digest is None or bytes(now.digest) != digest:
-                    promoted = await self._taking.promote(connection, row.tenant, [row.id])
+                    await self._taking.promote(connection, row.tenant, [row.id])
         place = Place(row.tenant, row.collection, row.id, row.given, setup)
-        return Claimed(novelty, place, _source(row, content, media_type), promoted, first)
+        return Claimed(novelty, place, _source(row, content, media_type), first)
 
     async def _content(self, row: Row[Any], fetch: str) -> tuple[bytes, Fetched | None]:
-        async with self._database.begin() as connection:
-            kept = (await connection.execute(_CONTENT, {"tenant": row.tenant, "id": row.id})).scalar()
+        kept = row.content
         if row.origin != Origin.URL or (fetch == KEPT and kept is not None):
             if kept is None:
                 raise ItemFailed("content_gone", "The document is not kept any more. Send it again.")
@@ -162,7 +160,7 @@ class Sources:
             url=found.url,
             final_url=found.seen.final_url,
             content=bytes(kept or b""),
-            content_type=row.media_type,
+            content_type=row.media_type,  # with the letters that were told then
             charset=None,
             etag=found.seen.etag,
             last_modified=found.seen.last_modified,
@@ -175,9 +173,15 @@ def _learned(fetched: Fetched) -> dict[str, Any]:
         "final_url": fetched.final_url,
         "etag": fetched.etag,
         "last_modified": fetched.last_modified,
-        "media_type": fetched.content_type,
+        "media_type": _media_type(fetched),
         "size": len(fetched.content),
     }
+
+
+def _media_type(fetched: Fetched) -> str:
+    """With the server's word on its letters, which are told nowhere else; UTF-8 is seen without it."""
+    known = fetched.charset in (None, "utf-8", "utf8", "us-ascii", "ascii")
+    return fetched.content_type if known else f"{fetched.content_type}; charset={fetched.charset}"
 
 
 def _source(row: Row[Any], content: bytes, media_type: str) -> Source:

@@ -5,6 +5,7 @@ Also what workers need of it: the job that reads documents, and what is done at 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,8 +13,8 @@ from datetime import datetime
 from sqlalchemy import text
 
 from passerelle.domain.catalog import Tenant
-from passerelle.domain.errors import BadRequest, Conflict
-from passerelle.domain.rag import Document, DocumentState, Given, Shelf, Taken, Urls
+from passerelle.domain.errors import BadRequest, Conflict, NotFound
+from passerelle.domain.rag import Document, DocumentState, Given, Rag, Setup, Shelf, Taken, Urls
 from passerelle.domain.retrieval import Chunk, Collection
 from passerelle.jobs.desk import Desk
 from passerelle.jobs.kinds import Later
@@ -21,20 +22,22 @@ from passerelle.pipelines.documents.parsed import Limits
 from passerelle.pipelines.rag import documents, shelves
 from passerelle.pipelines.rag.desk import Groups
 from passerelle.pipelines.rag.ingesting import Ingesting
-from passerelle.pipelines.rag.ingesting_index import Embedder, Index
+from passerelle.pipelines.rag.ingesting_index import Index, Models
 from passerelle.pipelines.rag.ingesting_sources import Sources
+from passerelle.pipelines.rag.ingesting_vectors import Embedder
+from passerelle.pipelines.rag.keeping import Keeping
 from passerelle.pipelines.rag.refreshing import Refreshing
-from passerelle.pipelines.rag.removing import Purge, Removing
+from passerelle.pipelines.rag.removing import EraseAnswers, Purge, Removing
 from passerelle.pipelines.rag.taking import MOST_TAKEN, Taking
-from passerelle.pipelines.rag.taking_checks import offer_of, rules_of_urls
+from passerelle.pipelines.rag.taking_checks import Offer, offer_of, rules_of_urls
 from passerelle.retrieval.store import Chunks
 from passerelle.stores.database import Database
 from passerelle.wire.fetcher import Fetcher
 from passerelle.wire.foreign_urls import Rules
 
 _SET_UP = text("""
-UPDATE rag_collection SET width = CASE WHEN embedder IS NOT DISTINCT FROM :embedder THEN width ELSE 0 END,
-    embedder = :embedder, size = :size, overlap = :overlap, version = version + 1, updated_at = clock_timestamp()
+UPDATE rag_collection SET width = CASE WHEN :anew THEN 0 ELSE width END,
+    behind = CASE WHEN :anew THEN NULL ELSE behind END, embedder = :embedder, size = :size, overlap = :overlap, version = version + 1, updated_at = clock_timestamp()
 WHERE tenant = :tenant AND name = :name
 """)
 _FIND_NOTHING = text("""
@@ -47,8 +50,9 @@ SELECT NOT EXISTS (SELECT FROM rag_document
 """)
 
 
-async def _nothing() -> None:
-    """The desk that makes a job sees to it that somebody works."""
+def _offers(given: Sequence[Given], rag: Rag, rules: Rules) -> list[Offer]:
+    """What is kept of them. Long ones take a while, so a thread does it."""
+    return [offer_of(each, rag, rules) for each in given]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,9 @@ class Means:
     """What a library stands on.
 
     `chunks` opens the store of passages, `embedders` gives an embedding model of a tenant by its name, `purge` deletes a
-    tenant's kept answers that may have been drawn from a collection, `open_worker` is asked for whenever a job was made.
+    tenant's answers in the cache that may have been drawn from a collection, `erase_answers` what is kept of answers
+    (None: as `Keeping` does). `models`: those behind the name of an embedder (None: nobody can tell). `desk` has the
+    jobs worked on that it makes.
     """
 
     database: Database
@@ -66,7 +72,8 @@ class Means:
     embedders: Callable[[str, str], Embedder]
     tenant_of: Callable[[str], Tenant | None]
     purge: Purge
-    open_worker: Callable[[], Awaitable[None]] = _nothing
+    erase_answers: EraseAnswers | None = None
+    models: Models | None = None
     limits: Limits = field(default_factory=Limits)
     rules_of: Callable[[Urls], Rules] = rules_of_urls
 
@@ -78,7 +85,7 @@ class Shelves:
         self._means = means
         self._database = means.database
         self._taking = Taking(means.desk)
-        self._index = Index(means.database, means.chunks, means.embedders)
+        self._index = Index(means.database, means.chunks, means.embedders, models=means.models)
         self._removing = Removing(
             means.database,
             means.desk,
@@ -86,9 +93,9 @@ class Shelves:
             self._index,
             self._taking,
             purge=means.purge,
-            opened=means.open_worker,
+            erase_answers=means.erase_answers or Keeping(means.database).erase,
         )
-        self._refreshing = Refreshing(means.database, means.desk, opened=means.open_worker)
+        self._refreshing = Refreshing(means.database, means.desk)
 
     def ingesting(self) -> Ingesting:
         """The kind of job that reads documents. One for each process."""
@@ -100,17 +107,15 @@ class Shelves:
             tenant_of=means.tenant_of,
             rules_of=means.rules_of,
         )
-        return Ingesting(
-            means.database, sources, self._index, self._taking, opened=means.open_worker, limits=means.limits
-        )
+        return Ingesting(means.database, sources, self._index, self._taking, limits=means.limits)
 
     async def refresh_due(self, at: datetime) -> None:
         """Have pages looked at again whose time has come."""
         await self._refreshing.due(at)
 
-    async def sweep(self, at: datetime) -> None:
+    async def sweep(self, _: datetime) -> None:
         """Finish what an outage interrupted."""
-        await self._removing.sweep(at)
+        await self._removing.sweep()
 
     async def shelves(self, tenant: str) -> Sequence[Shelf]:
         """A tenant's collections by name."""
@@ -136,6 +141,10 @@ class Shelves:
         if words_only and embedder is not None:
             message = "A collection is of words only, or has an embedder."
             raise BadRequest(message, code="collection_embedder", param="embedder")
+        # What the file names was warned of when the file was read.
+        if embedder not in (None, rag.embedder) and self._is_mixed(str(embedder)):
+            message = f"The targets of {embedder!r} are different models, whose vectors do not compare. Name another."
+            raise BadRequest(message, code="embedder_mixed", param="embedder")
         model = None if words_only else embedder or rag.embedder
         async with self._database.begin() as connection:
             await shelves.enter(connection, tenant.name)
@@ -149,53 +158,61 @@ class Shelves:
         async with self._database.begin() as connection:
             return await shelves.describe(connection, tenant, name, description)
 
-    async def reindex(self, tenant: Tenant, name: str) -> str | None:
+    async def reindex(self, tenant: Tenant, name: str, *, groups: Groups = None) -> str | None:
         """Read every document again by the tenant's rules of today; the job's id, None where there are none.
 
-        Under another embedder nothing is found of a document until it was read again: vectors of two models do not
-        compare.
+        Under another embedder, or another model of its name, nothing is found of a document until it was read again:
+        vectors of two models do not compare. Raises NotFound, and Forbidden where the asker does not see every document.
         """
         rag = shelves.rules_of(tenant)
         values = {"tenant": tenant.name, "name": name}
         setup = {"embedder": rag.embedder, "size": rag.size, "overlap": rag.overlap}
         async with self._database.begin() as connection:
             before = await shelves.shelf(connection, tenant.name, name)
-            anew = before.setup.embedder != rag.embedder
+            anew = before.setup.embedder != rag.embedder or self._is_other(before.setup)
+            await shelves.enter_documents(connection, tenant.name, name)
+            await documents.must_see_all(connection, tenant.name, name, groups)
             job = await self._taking.everything(connection, tenant=tenant.name, collection=name)
             if anew:
                 await connection.execute(_FIND_NOTHING, values)
-            await connection.execute(_SET_UP, {**values, **setup})
+            await connection.execute(_SET_UP, {**values, **setup, "anew": anew})
         if anew:
             await self._clear(tenant.name, name)
-        if job is not None:
-            await self._means.open_worker()
         return job
 
-    async def drop(self, tenant: str, name: str) -> None:
-        """Delete a collection with all that is in it. Raises NotFound."""
-        await self._removing.drop(tenant, name)
+    async def drop(self, tenant: str, name: str, *, groups: Groups = None) -> None:
+        """Delete a collection with all that is in it. Raises NotFound, and Forbidden as `reindex`."""
+        await self._removing.drop(tenant, name, groups)
 
-    async def take(self, tenant: Tenant, collection: str, given: Sequence[Given]) -> Taken:
+    async def take(
+        self, tenant: Tenant, collection: str, given: Sequence[Given], *, groups: Groups = None
+    ) -> Taken:
         """Take documents in: all of them, or none. Makes the collection where there is none.
 
-        Raises BadRequest, TooLarge, FetchRefused, Conflict, and Forbidden where there is no room.
+        Raises BadRequest, TooLarge, FetchRefused, Conflict, and Forbidden where there is no room or a key is others'.
         """
         rag = shelves.rules_of(tenant)
         rules = self._means.rules_of(rag.urls)
         if len(given) > MOST_TAKEN:
             message = f"One request hands in 1 to {MOST_TAKEN} documents."
             raise BadRequest(message, code="document_count", param="documents")
-        offers = [offer_of(each, rag, rules) for each in given]
+        offers = await asyncio.to_thread(_offers, given, rag, rules)
+        await self._means.chunks()  # where there can be no store, nothing is taken that would wait for ever
         async with self._database.begin() as connection:
             await shelves.enter(connection, tenant.name)
             await shelves.make(connection, tenant, collection, embedder=rag.embedder)
-            shelf = await shelves.shelf(connection, tenant.name, collection)
-            taken = await self._taking.take(
-                connection, offers, tenant=tenant.name, collection=collection, setup=shelf.setup, rag=rag
+            setup = await shelves.setup_of(connection, tenant.name, collection)
+            if setup is None:
+                raise NotFound(f"There is no collection {collection!r}.", code="collection_not_found")
+            return await self._taking.take(
+                connection,
+                offers,
+                tenant=tenant.name,
+                collection=collection,
+                setup=setup,
+                rag=rag,
+                groups=groups,
             )
-        if taken.job is not None:
-            await self._means.open_worker()
-        return taken
 
     async def documents(
         self,
@@ -209,7 +226,7 @@ class Shelves:
     ) -> Sequence[Document]:
         """Documents, the newest first; those before that one. Raises NotFound."""
         async with self._database.begin() as connection:
-            await shelves.shelf(connection, tenant, collection)
+            await shelves.must_stand(connection, tenant, collection)
             return await documents.listed(
                 connection, tenant, collection, groups=groups, state=state, before=before, most=most
             )
@@ -219,7 +236,7 @@ class Shelves:
     ) -> Document:
         """One of them. Raises NotFound `document_not_found`."""
         async with self._database.begin() as connection:
-            await shelves.shelf(connection, tenant, collection)
+            await shelves.must_stand(connection, tenant, collection)
             return documents.document_of(
                 await documents.find(connection, tenant, collection, document, groups)
             )
@@ -229,19 +246,20 @@ class Shelves:
     ) -> Sequence[Chunk]:
         """What is indexed of a document, in its order. Raises NotFound, Unreachable."""
         async with self._database.begin() as connection:
-            shelf = await shelves.shelf(connection, tenant, collection)
+            await shelves.must_stand(connection, tenant, collection)
             row = await documents.find(connection, tenant, collection, document, groups)
-        if row.indexed is None or row.state == DocumentState.DELETING:
+            setup = await shelves.setup_of(connection, tenant, collection)
+        if setup is None or row.indexed is None or row.state == DocumentState.DELETING:
             return []
         store = await self._means.chunks()
-        return await store.listed(Collection(tenant, collection, shelf.setup.width), document, groups=groups)
+        return await store.listed(Collection(tenant, collection, setup.width), document, groups=groups)
 
     async def content(
         self, tenant: str, collection: str, document: str, *, groups: Groups = None
     ) -> tuple[bytes, str]:
         """A document as it came, and its media type. Raises NotFound where it is not kept."""
         async with self._database.begin() as connection:
-            await shelves.shelf(connection, tenant, collection)
+            await shelves.must_stand(connection, tenant, collection)
             return await documents.content(connection, tenant, collection, document, groups)
 
     async def delete(self, tenant: str, collection: str, document: str, *, groups: Groups = None) -> None:
@@ -252,17 +270,25 @@ class Shelves:
         """Read failed documents again, all or these; a page is fetched anew. Raises NotFound."""
         shelves.rules_of(tenant)
         async with self._database.begin() as connection:
-            await shelves.shelf(connection, tenant.name, collection)
-            taken = await self._taking.retry(
+            await shelves.must_stand(connection, tenant.name, collection)
+            return await self._taking.retry(
                 connection, tenant=tenant.name, collection=collection, ids=documents
             )
-        if taken.job is not None:
-            await self._means.open_worker()
-        return taken
 
     async def erase(self, tenant: str) -> int:
         """Delete everything of a tenant; how many documents there were."""
         return await self._removing.erase(tenant)
+
+    def _is_mixed(self, embedder: str) -> bool:
+        """Are several models behind one name?"""
+        return self._means.models is not None and len(set(self._means.models(embedder))) > 1
+
+    def _is_other(self, setup: Setup) -> bool:
+        """Has another model its embedder's name now?"""
+        models = self._means.models
+        if setup.behind is None or setup.embedder is None or models is None:
+            return False
+        return setup.behind != shelves.told_behind(models(setup.embedder))
 
     async def _clear(self, tenant: str, name: str) -> None:
         """Delete vectors of another model than the collection's; the first new ones do, where this cannot."""

@@ -85,8 +85,13 @@ def host_of(url: str | None) -> str | None:
     return _compared(parts.hostname or "")
 
 
-def without_links(text: str, hosts: AbstractSet[str], removed: str) -> str:
-    """A text whose addresses lead to these hosts only; others leave `removed`, or the words they were put behind."""
+def without_links(
+    text: str, hosts: AbstractSet[str], removed: str, *, pages: AbstractSet[str] = frozenset()
+) -> str:
+    """A text whose addresses lead to these hosts only; others leave `removed`, or the words they were put behind.
+
+    `pages` may be led to as they are written here, and their hosts be named: nothing can be told to whoever owns them.
+    """
     if not any(sign in text for sign in ".:<&[/\\@。．｡"):
         return text
     kept: list[str] = []
@@ -95,9 +100,12 @@ def without_links(text: str, hosts: AbstractSet[str], removed: str) -> str:
         kept.append(whole)
         return f"\x02{len(kept) - 1}\x03"
 
+    pages = frozenset(_page(page) for page in pages)
+    named = hosts | {host for page in pages if (host := host_of(page)) is not None}
+
     def may(address: str) -> bool:
         host = host_of(address)
-        return host is not None and host in hosts
+        return host is not None and (host in hosts or _page(address) in pages)
 
     text = _plain(text)
     for _ in range(MOST_PASSES):
@@ -109,10 +117,10 @@ def without_links(text: str, hosts: AbstractSet[str], removed: str) -> str:
     text = _AUTOLINK.sub(lambda found: keep(found["to"]) if may(found["to"]) else removed, text)
     text = _HTML.sub("", text)
     text = _OPENED.sub("‹", text)
-    text = _MAIL.sub(lambda found: keep(found[0]) if _within(found["host"], hosts) else removed, text)
+    text = _MAIL.sub(lambda found: keep(found[0]) if _within(found["host"], named) else removed, text)
     for form in (_ADDRESS, _SCHEME, _NUMERIC):
         text = form.sub(lambda found: keep(found[0]) if may(found[0]) else removed, text)
-    text = _BARE.sub(partial(_bare, hosts=hosts, removed=removed), text)
+    text = _BARE.sub(partial(_bare, hosts=hosts, removed=removed, named=named, may=may), text)
     text = text.replace("](", "] (")
     while _KEPT.search(text):
         text = _KEPT.sub(lambda found: kept[int(found[1])], text)
@@ -138,7 +146,18 @@ def _link(found: re.Match[str], may: Callable[[str], bool], keep: Callable[[str]
     return keep(f"{sign}[") + label + keep(f"]({to})")
 
 
-def _bare(found: re.Match[str], hosts: AbstractSet[str], removed: str) -> str:
+def _page(address: str) -> str:
+    return address.rstrip("/")
+
+
+def _bare(
+    found: re.Match[str],
+    hosts: AbstractSet[str],
+    removed: str,
+    *,
+    named: AbstractSet[str],
+    may: Callable[[str], bool],
+) -> str:
     whole = found[0]
     more = found["more"]
     host = whole[: len(whole) - len(more)] if more else whole
@@ -150,7 +169,11 @@ def _bare(found: re.Match[str], hosts: AbstractSet[str], removed: str) -> str:
             return whole
         if last[0].isupper() and not labels[-1][:1].isupper() and end not in _GENERIC:
             return whole  # a sentence begins there
-    return whole if _compared(host) in hosts else removed
+    if _compared(host) in (hosts if more else named) or (
+        more and (may(f"https://{whole}") or may(f"http://{whole}"))
+    ):
+        return whole
+    return removed
 
 
 def _within(host: str, hosts: AbstractSet[str]) -> bool:

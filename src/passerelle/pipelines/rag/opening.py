@@ -31,6 +31,7 @@ from passerelle.wire.fetcher import Fetcher
 if TYPE_CHECKING:
     from passerelle.pipelines.models.embeddings import GatewayEmbeddings
     from passerelle.pipelines.models.reranker import GatewayReranker
+    from passerelle.stores.qdrant import Qdrant
 
 PIPELINE = "rag"  # by which its own calls are known: `internal:rag`
 
@@ -62,6 +63,7 @@ class Opened:
         self._ground = ground
         self._opening = asyncio.Lock()
         self._chunks: Chunks | None = None
+        self._qdrant: Qdrant | None = None
         self._warm: asyncio.Task[None] | None = None
         self.keeping = Keeping(ground.database, rules=self._kept)
         self.shelves = Shelves(
@@ -72,6 +74,7 @@ class Opened:
                 fetcher=ground.fetcher,
                 embedders=self._embedder,
                 tenant_of=self._tenant,
+                models=lambda name: behind(ground.editions.catalog, name),
                 purge=ground.purge,
             )
         )
@@ -97,6 +100,8 @@ class Opened:
         await self.keeping.aclose()
         if self._chunks is not None:
             await self._chunks.aclose()
+        if self._qdrant is not None:
+            await self._qdrant.aclose()
 
     def _open_chunks(self) -> Chunks:
         ground = self._ground
@@ -111,7 +116,8 @@ class Opened:
         from passerelle.stores.qdrant import Qdrant  # noqa: PLC0415 - brings Qdrant's client
 
         address, key = ground.qdrant
-        return Server(Qdrant(address, key=key))
+        self._qdrant = Qdrant(address, key=key)
+        return Server(self._qdrant)
 
     def _make_readings(self) -> Readings:
         ground = self._ground

@@ -7,7 +7,6 @@ and the row last. Whatever was left on the way is finished by the sweep.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 
 import structlog
 from sqlalchemy import text
@@ -19,14 +18,18 @@ from passerelle.domain.jobs import ItemState
 from passerelle.jobs.desk import Desk
 from passerelle.jobs.kinds import Later
 from passerelle.jobs.tables import locked
-from passerelle.pipelines.rag import shelves
+from passerelle.pipelines.rag import documents, shelves
+from passerelle.pipelines.rag.desk import Groups
 from passerelle.pipelines.rag.documents import SEEN, groups_of, unknown
 from passerelle.pipelines.rag.ingesting_index import Index
 from passerelle.pipelines.rag.taking import KIND, Taking
 from passerelle.retrieval.store import Chunks
 from passerelle.stores.database import Database, Outage
 
-Purge = Callable[[str, str], Awaitable[None]]  # a tenant's answers that were drawn from a collection
+Purge = Callable[
+    [str, str], Awaitable[None]
+]  # a tenant's answers in the cache that were drawn from a collection
+EraseAnswers = Callable[[str, str], Awaitable[object]]  # what is kept of a tenant's answers from a collection
 
 _MOST_SWEPT = 200
 _AT_ONCE = 500  # rows, so that no statement takes long
@@ -65,8 +68,6 @@ DELETE FROM rag_document WHERE tenant = :tenant AND id IN (
     SELECT id FROM rag_document WHERE tenant = :tenant AND collection = :name LIMIT :most)
 """)
 _SHELF_GONE = text("DELETE FROM rag_collection WHERE tenant = :tenant AND name = :name AND dropping")
-_ANSWERS_GONE = text("DELETE FROM rag_answer WHERE tenant = :tenant AND collection = :name")
-_TALKS_GONE = text("DELETE FROM rag_conversation WHERE tenant = :tenant AND collection = :name")
 _NAMES = text("SELECT name FROM rag_collection WHERE tenant = :tenant ORDER BY name")
 _COUNT = text("SELECT count(*) FROM rag_document WHERE tenant = :tenant AND state <> 'deleting'")
 # The sweep's own: over all tenants, to find whose turn it is.
@@ -78,26 +79,25 @@ WHERE state = 'deleting' AND NOT dropping ORDER BY rag_document.updated_at LIMIT
 _LEFT_SHELVES = text("SELECT tenant, name FROM rag_collection WHERE dropping ORDER BY updated_at LIMIT :most")
 # A run that was cancelled, lost or timed out for good, or whose job was deleted, says nothing on its document's row.
 _STRANDED = text("""
-UPDATE rag_document SET state = 'failed', updated_at = clock_timestamp(),
-    code = coalesce(end_of.code, 'ingestion_cancelled'),
-    message = coalesce(end_of.message, 'Reading the document was cancelled. Try it again.')
-FROM (
-    SELECT waits.id AS document, item.code, item.message FROM rag_document AS waits
+SELECT waits.tenant, waits.collection, waits.id, waits.given,
+    coalesce(item.code, 'ingestion_cancelled') AS code,
+    coalesce(item.message, 'Reading the document was cancelled. Try it again.') AS message
+FROM rag_document AS waits
     LEFT JOIN job ON job.id = waits.job AND job.tenant = waits.tenant
     LEFT JOIN job_item AS item ON item.job_id = job.id AND item.key = waits.id
-    WHERE waits.state IN ('queued', 'reading') AND coalesce(item.state, 'cancelled') NOT IN ('queued', 'running')
-    LIMIT :most
-) AS end_of
-WHERE rag_document.id = end_of.document AND rag_document.state IN ('queued', 'reading')
+WHERE waits.state IN ('queued', 'reading') AND coalesce(item.state, 'cancelled') NOT IN ('queued', 'running')
+LIMIT :most
+""")
+_FAIL = text("""
+UPDATE rag_document SET state = 'failed', updated_at = clock_timestamp(), code = :code, message = :message
+WHERE tenant = :tenant AND id = :id AND given = :given AND state IN ('queued', 'reading')
     AND NOT EXISTS (SELECT FROM job_item WHERE job_id = rag_document.job AND job_item.key = rag_document.id
         AND job_item.state IN ('queued', 'running'))
-RETURNING rag_document.tenant, rag_document.id
 """)
-_ENDED_TALKS = text("DELETE FROM rag_conversation WHERE ends_at < :at")
 
 
 class Removing:
-    """Deletes. `store` opens the passages, `opened` is told of new jobs."""
+    """Deletes. `store` opens the passages."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Removing:
         taking: Taking,
         *,
         purge: Purge,
-        opened: Callable[[], Awaitable[None]],
+        erase_answers: EraseAnswers,
     ) -> None:
         self._database = database
         self._desk = desk
@@ -116,7 +116,7 @@ class Removing:
         self._index = index
         self._taking = taking
         self._purge = purge
-        self._opened = opened
+        self._erase_answers = erase_answers
 
     async def delete(
         self, tenant: str, collection: str, document: str, groups: frozenset[str] | None
@@ -126,22 +126,23 @@ class Removing:
         if "\0" in document:
             raise unknown(document)
         async with self._database.begin() as connection:
-            await shelves.shelf(connection, tenant, collection)
+            await shelves.must_stand(connection, tenant, collection)
+            await shelves.enter_documents(connection, tenant, collection)
             if (await connection.execute(_HIDE, values)).scalar() is None:
                 if (await connection.execute(_HIDDEN, values)).scalar() is None:
                     raise unknown(document)
                 return  # it is being deleted
             await connection.execute(_EMPTY, values)
-            promoted = await self._taking.promote(connection, tenant, [document])
+            await self._taking.promote(connection, tenant, [document])
             await shelves.rise(connection, tenant, collection)
-        if promoted:
-            await self._opened()
         await self._tried(self._finish(tenant, collection, document))
 
-    async def drop(self, tenant: str, name: str) -> None:
-        """A collection and all that is in it are found no more. Raises NotFound."""
+    async def drop(self, tenant: str, name: str, groups: Groups) -> None:
+        """A collection and all that is in it are found no more. Raises NotFound and Forbidden."""
         async with self._database.begin() as connection:
-            await shelves.shelf(connection, tenant, name)
+            await shelves.must_stand(connection, tenant, name)
+            await shelves.enter_documents(connection, tenant, name)
+            await documents.must_see_all(connection, tenant, name, groups)
             await self._hide(connection, tenant, name)
         await self._tried(self._finish_shelf(tenant, name))
 
@@ -158,29 +159,29 @@ class Removing:
             await self._tried(self._erase_store(tenant))
         return count
 
-    async def sweep(self, at: datetime) -> None:
+    async def sweep(self) -> None:
         """Finish what was begun and not ended; say of documents why nothing happens to them any more."""
         async with self._database.begin() as connection:
-            await connection.execute(_ENDED_TALKS, {"at": at})
-            documents = (await connection.execute(_LEFT_DOCUMENTS, {"most": _MOST_SWEPT})).all()
+            left = (await connection.execute(_LEFT_DOCUMENTS, {"most": _MOST_SWEPT})).all()
             shelved = (await connection.execute(_LEFT_SHELVES, {"most": _MOST_SWEPT})).all()
         await self._rescue()
-        for row in documents:
+        for row in left:
             await self._tried(self._finish(row.tenant, row.collection, row.id))
         for row in shelved:
             await self._tried(self._finish_shelf(row.tenant, row.name))
 
     async def _rescue(self) -> None:
-        promoted = 0
         async with self._database.begin() as connection:
             stranded = (await connection.execute(_STRANDED, {"most": _MOST_SWEPT})).all()
-            for row in stranded:
-                promoted += await self._taking.promote(connection, row.tenant, [row.id])
-        if promoted:
-            await self._opened()
+        for row in stranded:
+            async with self._database.begin() as connection:
+                await shelves.enter_documents(connection, row.tenant, row.collection)
+                if (await connection.execute(_FAIL, row._asdict())).rowcount:
+                    await self._taking.promote(connection, row.tenant, [row.id])
 
     async def _hide(self, connection: AsyncConnection, tenant: str, name: str) -> None:
         values = {"tenant": tenant, "name": name}
+        await shelves.enter_documents(connection, tenant, name)
         await connection.execute(_HIDE_ALL, values)
         await connection.execute(_HIDE_SHELF, values)
 
@@ -206,10 +207,8 @@ class Removing:
             await store.drop(tenant, name)
         await self._purge(tenant, name)
         await self._delete_jobs(tenant, name)
+        await self._erase_answers(tenant, name)
         values = {"tenant": tenant, "name": name}
-        async with self._database.begin() as connection:
-            await connection.execute(_ANSWERS_GONE, values)
-            await connection.execute(_TALKS_GONE, values)
         gone = _AT_ONCE
         while gone == _AT_ONCE:
             async with self._database.begin() as connection:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from passerelle.domain.rag import MOST_QUESTION, Turn
 from passerelle.pipelines.rag.fencing import visible
@@ -48,13 +49,32 @@ _VAGUE = _set(
     "exactement suite reste rest meme same autre autres other others ok d'accord merci thanks raison reason"
 )
 _TOKEN = re.compile(r"[^\W_]+(?:[.,]\d+)*")
+# With one of these in front, something is said of what was asked before.
+_LINKING = _set("""pour a au aux en dans chez avec sans sous sur par avant apres pendant depuis entre vers contre
+    au-dela jusqu for in on at by with without under over above below before after during since between from to
+    until as within outside against per""")
+_ABOUT = re.compile(
+    r"about|qu'en est-il|c'est-a-dire|meaning|en est-il"
+)  # behind these the thing itself is named
 _DONE = re.compile(r"(?:[^e]ed|[^\W\d_]{2}ée?s?)$")  # participles, which say what is asked and not of what
-_THOUGHT = re.compile(r"^\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
+_THOUGHT = re.compile(r"^.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _LABEL = re.compile(
     r"^(?:(?:rewritten |standalone )?question(?: réécrite| autonome)?|réécriture)\s?:\s*", re.IGNORECASE
 )
 _ADDRESS = re.compile(r"://|www\.|\]\(|<[a-z/!]", re.IGNORECASE)
 _WRAPPING = "\"'`*«»“” \t\xa0"
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """A way in which a question can be taken: what is looked for then.
+
+    `layers` are the stems of its telling words: first its own, then those taken from each question before it.
+    """
+
+    text: str
+    layers: tuple[frozenset[str], ...]
+    taken: tuple[str, ...] = ()
 
 
 def leans(question: str, turns: Sequence[Turn]) -> bool:
@@ -76,30 +96,73 @@ def leans(question: str, turns: Sequence[Turn]) -> bool:
 
 def condensed(question: str, turns: Sequence[Turn]) -> str:
     """The question as it is, or with the telling words of what was asked before it in front."""
+    return understood(question, turns)[0].text
+
+
+def understood(question: str, turns: Sequence[Turn]) -> tuple[Understood, ...]:
+    """The ways in which a question can be taken after its conversation, the one with the most words of it first.
+
+    One way only, where it says itself whether it goes on with what was asked before. `rewriting_choice` tells which of
+    several fits what is found.
+    """
     if not leans(question, turns):
-        return question
-    own = {stem(folded(word)) for word in _content(question)}
-    own_words = bool(own)
+        return (Understood(question, ()),)
+    own = _content(question)
+    layers = _before(question, own, turns)
+    ways = [_with(question, own, layers[: len(layers) - less]) for less in range(len(layers))]
+    if not layers or (own and _may_turn(question)):
+        ways.append(_with(question, own, []))
+    return tuple(ways)
+
+
+def _with(question: str, own: Sequence[str], layers: Sequence[Sequence[str]]) -> Understood:
+    taken = [word for layer in reversed(layers) for word in layer][:MOST_WORDS]
+    text = with_words(question, taken)
+    return Understood(text, tuple(_roots(words) for words in (own, *layers)), tuple(taken))
+
+
+def with_words(question: str, words: Sequence[str]) -> str:
+    """A question with words before it that make it one that stands alone."""
+    return f"{' '.join(words)} – {question.strip()}"[:MOST_QUESTION] if words else question
+
+
+def _before(question: str, own: Sequence[str], turns: Sequence[Turn]) -> list[list[str]]:
+    """The telling words of what was asked before, question by question, the last first; none twice."""
+    seen = set(_roots(own))
     dated = any(character.isdigit() for character in question)
-    taken: list[str] = []
+    layers: list[list[str]] = []
     earlier = [turn.text for turn in turns if turn.role == "user" and turn.text.strip()]
     for back in range(min(MOST_BACK, len(earlier))):
         at = len(earlier) - 1 - back
         before = []
         for word in _content(earlier[at]):
             root = stem(folded(word))
-            if root in own or (dated and word[0].isdigit()):
+            if root in seen or (dated and word[0].isdigit()):
                 continue  # another year was asked about than now
-            own.add(root)
+            seen.add(root)
             before.append(word)
-        if own_words and len(before) > MOST_KEPT_WHOLE and _DONE.search(before[-1].lower()):
+        if own and len(before) > MOST_KEPT_WHOLE and _DONE.search(before[-1].lower()):
             before.pop()  # what was asked of the same thing before
-        taken = before + taken
+        if before:
+            layers.append(before)
         if not leans(earlier[at], [Turn("user", text) for text in earlier[:at]]):
             break
-    if not taken:
-        return question
-    return f"{' '.join(taken[:MOST_WORDS])} – {question.strip()}"[:MOST_QUESTION]
+    return layers
+
+
+def _may_turn(question: str) -> bool:
+    """May it be about another thing than what was asked before: "Et le télétravail ?", and not "Et en 2020 ?"?"""
+    plain = ELISION.sub(" ", folded(visible(question)))
+    opener = _OPENERS.match(plain)
+    rest = plain[opener.end() :] if opener else plain
+    words = _TOKEN.findall(rest)
+    if not words or _POINTING.intersection(words) - _SMALL:
+        return False
+    return not (words[0] in _LINKING and not (opener and _ABOUT.search(opener.group())))
+
+
+def _roots(words: Sequence[str]) -> frozenset[str]:
+    return frozenset(stem(folded(word)) for word in words)
 
 
 def checked(said: str, question: str, turns: Sequence[Turn]) -> str | None:

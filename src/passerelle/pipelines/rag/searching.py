@@ -20,8 +20,10 @@ from passerelle.domain.catalog import Catalog, Tenant
 from passerelle.domain.errors import BadRequest, NotFound, Unavailable, UpstreamFailed
 from passerelle.domain.rag import Found, Rag, Seeking, Setup
 from passerelle.domain.retrieval import MOST_HITS, Collection, Hit, Mode, Query
+from passerelle.pipelines.rag.evidence import ordered
 from passerelle.pipelines.rag.searching_modes import language_in, mode_of
 from passerelle.pipelines.rag.searching_pieces import distinct, joined, shortened
+from passerelle.pipelines.rag.shelves import told_behind
 from passerelle.retrieval.ranking import unlike
 from passerelle.retrieval.store import Chunks, Unfit
 from passerelle.stores.database import Database, Outage
@@ -36,7 +38,7 @@ _MOST_KNOWN = 1_000  # collections whose languages are known
 _SPARE = 6  # passages that are asked for beside, for those that say the same or may not be shown
 
 _SHELF = text("""
-SELECT embedder, width, size, overlap, version FROM rag_collection
+SELECT embedder, width, size, overlap, behind, version FROM rag_collection
 WHERE tenant = :tenant AND name = :collection AND NOT dropping
 """)
 _LANGUAGES = text("""
@@ -146,15 +148,17 @@ class Searcher:
         gateway refuses.
         """
         hunt = await self._begun(tenant, seeking)
+        chunks = (
+            await self._chunks()
+        )  # where there can be none, that is the answer, not that nothing was found
         if hunt.setup.embedder is not None and not hunt.setup.width:
             return Finding((), hunt.mode, hunt.language)  # nothing is indexed yet
         await self._embed(hunt)
-        since = perf_counter()
-        chunks = await self._chunks()
-        hunt.took("search", since)
         found = await self._gathered(hunt, chunks)
         if hunt.reranker is not None and found:
             found = await self._reranked(hunt, chunks, found)
+        elif not seeking.diversity:
+            found = ordered(hunt.question, found)
         shown = joined(found, hunt.k, longest=2 * hunt.setup.size)
         return Finding(tuple(shown), hunt.mode, hunt.language, tuple(hunt.degraded), hunt.seconds)
 
@@ -186,19 +190,23 @@ class Searcher:
                         f"There is no collection {collection[:200]!r}.", code="collection_not_found"
                     )
                 key = (tenant, collection, int(row.version))
-                if key not in self._languages:
+                languages = self._languages.get(key)
+                if languages is None:
                     found = await connection.execute(_LANGUAGES, named)
-                    self._languages[key] = tuple(str(language) for (language,) in found)
+                    languages = self._languages[key] = tuple(str(language) for (language,) in found)
                     if len(self._languages) > _MOST_KNOWN:
                         self._languages.popitem(last=False)
         except Outage:
             raise _no_table() from None
-        return Setup(row.embedder, row.width, row.size, row.overlap), self._languages[key]
+        return Setup(row.embedder, row.width, row.size, row.overlap, row.behind), languages
 
     async def _embed(self, hunt: _Hunt) -> None:
         """The question's vector, where it takes one; where that cannot be had, words alone if they were asked for too."""
         if hunt.mode is Mode.TEXT or hunt.setup.embedder is None:
             return None
+        if hunt.setup.behind not in (None, told_behind(self._models(hunt.setup.embedder))):
+            why = "Another embedding model has the name now that this collection was indexed with: index it again."
+            return hunt.by_words(EMBEDDER_CHANGED, Unavailable(why, code=EMBEDDER_CHANGED))
         since = perf_counter()
         try:
             embedder = self._embedder(hunt.tenant.name, hunt.setup.embedder)

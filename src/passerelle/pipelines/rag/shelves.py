@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,7 +27,7 @@ LONGEST_DESCRIPTION = 2_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TRIES, _PAUSE = 60, 0.05  # for a lock; seconds
 
-_SHELF = """name, tenant, description, embedder, width, size, overlap, version, created_at, updated_at,
+_SHELF = """name, tenant, description, embedder, behind, width, size, overlap, version, created_at, updated_at,
     held.documents, held.chunks"""
 _HELD = """LEFT JOIN LATERAL (
     SELECT count(*) AS documents, coalesce(sum(chunks) FILTER (WHERE indexed IS NOT NULL), 0)::bigint AS chunks
@@ -40,6 +40,7 @@ SELECT {_SHELF} FROM rag_collection AS shelf {_HELD} WHERE tenant = :tenant AND 
 _ONE = text(f"""
 SELECT {_SHELF}, dropping FROM rag_collection AS shelf {_HELD} WHERE tenant = :tenant AND name = :name
 """)  # noqa: S608 - constants
+_STANDS = text("SELECT dropping FROM rag_collection WHERE tenant = :tenant AND name = :name")
 _MAKE = text("""
 INSERT INTO rag_collection (tenant, name, description, embedder, width, size, overlap)
 VALUES (:tenant, :name, :description, :embedder, 0, :size, :overlap)
@@ -54,9 +55,9 @@ _RISE = text("""
 UPDATE rag_collection SET version = version + 1, updated_at = clock_timestamp()
 WHERE tenant = :tenant AND name = :name
 """)
-_SETUP = text(
-    "SELECT embedder, width, size, overlap FROM rag_collection WHERE tenant = :tenant AND name = :name"
-)
+_SETUP = text("""
+SELECT embedder, width, size, overlap, behind FROM rag_collection WHERE tenant = :tenant AND name = :name
+""")
 _ENTER = text("SELECT pg_advisory_xact_lock(:key)")
 _ALONE = text("SELECT pg_try_advisory_xact_lock(:shelf)")
 _WRITING = text("""
@@ -78,16 +79,24 @@ async def shelves(connection: AsyncConnection, tenant: str) -> list[Shelf]:
 
 async def shelf(connection: AsyncConnection, tenant: str, name: str) -> Shelf:
     """One of them. Raises NotFound."""
-    row = await _row(connection, tenant, name)
+    row = None
+    if _NAME.fullmatch(name):
+        row = (await connection.execute(_ONE, {"tenant": tenant, "name": name})).one_or_none()
     if row is None or row.dropping:
-        raise NotFound(f"There is no collection {name[:64]!r}.", code="collection_not_found")
+        raise _unknown(name)
     return shelf_of(row)
+
+
+async def must_stand(connection: AsyncConnection, tenant: str, name: str) -> None:
+    """There is one, whatever is in it: to count that takes the longer, the more there is. Raises NotFound."""
+    if await _dropping(connection, tenant, name) is not False:
+        raise _unknown(name)
 
 
 async def setup_of(connection: AsyncConnection, tenant: str, name: str) -> Setup | None:
     """How it is indexed, also while it is being dropped; None where it is gone."""
     row = (await connection.execute(_SETUP, {"tenant": tenant, "name": name})).one_or_none()
-    return None if row is None else Setup(row.embedder, row.width, row.size, row.overlap)
+    return None if row is None else Setup(row.embedder, row.width, row.size, row.overlap, row.behind)
 
 
 async def make(
@@ -98,9 +107,9 @@ async def make(
     Raises BadRequest for its name, Forbidden where the tenant has no room, Conflict while one of that name is dropped.
     """
     rag = rules_of(tenant)
-    there = await _row(connection, tenant.name, name) if _NAME.fullmatch(name) else None
-    if there is not None:
-        if there.dropping:
+    dropping = await _dropping(connection, tenant.name, name)
+    if dropping is not None:
+        if dropping:
             message = f"The collection {name} is being deleted. Try again in a moment."
             raise Conflict(message, code="collection_dropping", param="collection")
         return None
@@ -141,9 +150,12 @@ async def enter(connection: AsyncConnection, tenant: str) -> None:
     await connection.execute(_ENTER, {"key": _key("tenant", tenant)})
 
 
-async def enter_digests(connection: AsyncConnection, tenant: str, name: str) -> None:
-    """Alone, until the transaction ends, in finding out which of equal documents is the first."""
-    await connection.execute(_ENTER, {"key": _key("digests", tenant, name)})
+async def enter_documents(connection: AsyncConnection, tenant: str, name: str) -> None:
+    """Alone, until the transaction ends, in locking several documents of a collection.
+
+    So nobody waits for somebody who waits for him, and which of equal documents is the first is found out once.
+    """
+    await connection.execute(_ENTER, {"key": _key("documents", tenant, name)})
 
 
 @asynccontextmanager
@@ -174,6 +186,11 @@ async def _locked(database: Database, statement: Any, keys: dict[str, int]) -> A
     raise Later("Another worker writes there at this moment.", code="collection_busy", seconds=1.0)
 
 
+def told_behind(models: Sequence[str]) -> str:
+    """Models behind one name, as a collection keeps them: the same for the same models."""
+    return "\n".join(sorted(set(models)))
+
+
 def shelf_of(row: Row[Any]) -> Shelf:
     """A row of a collection."""
     at = row._mapping
@@ -181,7 +198,7 @@ def shelf_of(row: Row[Any]) -> Shelf:
         tenant=at["tenant"],
         name=at["name"],
         description=at["description"],
-        setup=Setup(at["embedder"], at["width"], at["size"], at["overlap"]),
+        setup=Setup(at["embedder"], at["width"], at["size"], at["overlap"], at["behind"]),
         version=at["version"],
         documents=at["documents"],
         chunks=at["chunks"],
@@ -190,10 +207,16 @@ def shelf_of(row: Row[Any]) -> Shelf:
     )
 
 
-async def _row(connection: AsyncConnection, tenant: str, name: str) -> Row[Any] | None:
+async def _dropping(connection: AsyncConnection, tenant: str, name: str) -> bool | None:
+    """Is it being dropped? None: there is none."""
     if not _NAME.fullmatch(name):
         return None
-    return (await connection.execute(_ONE, {"tenant": tenant, "name": name})).one_or_none()
+    found: bool | None = (await connection.execute(_STANDS, {"tenant": tenant, "name": name})).scalar()
+    return found
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"There is no collection {name[:64]!r}.", code="collection_not_found")
 
 
 def _fits(description: str) -> None:

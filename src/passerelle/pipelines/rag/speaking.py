@@ -15,7 +15,7 @@ from time import monotonic
 from passerelle.domain.ask import Ask
 from passerelle.domain.errors import Fault, UpstreamFailed
 from passerelle.domain.limits import Standing
-from passerelle.domain.rag import Answered, Citation, Happened, Said
+from passerelle.domain.rag import Answered, Begun, Citation, Happened, Said
 from passerelle.gateway.answer import header
 from passerelle.gateway.record import Outcome
 from passerelle.pipelines.rag.speaking_openai import Chunks, whole
@@ -28,18 +28,19 @@ _SHUTTING = 2.0  # seconds that answers which were left are waited for
 _OURS = b"x-passerelle-"
 _NAMES = {"target": "model"}  # `Told` calls so what the header calls otherwise
 _ELSEWHERE = ("cost", "overhead-ms", "request_id")  # headers that whoever sends the answer writes
-_TOTAL = "total"  # among an answer's seconds: no step
 
 
 class WholeReply:
     """A whole answer, as one chat completion."""
 
     streams = False
-    standings: tuple[Standing, ...] = ()
 
-    def __init__(self, ask: Ask, answered: Answered, ignored: Sequence[str]) -> None:
+    def __init__(
+        self, ask: Ask, answered: Answered, ignored: Sequence[str], standings: Sequence[Standing] = ()
+    ) -> None:
         self.body = whole(ask, answered)
-        self.facts = [*_facts(answered.facts), *_ignored(ignored)]
+        self.standings = tuple(standings)
+        self.facts = [*fact_headers(answered.facts), *_ignored(ignored)]
         self.overhead = _overhead(ask, answered)
         self._cost = answered.cost
 
@@ -70,14 +71,15 @@ class StreamReply:
 
     streams = True
     body = b""
-    standings: tuple[Standing, ...] = ()
 
     def __init__(self, ask: Ask, line: _Line, ignored: Sequence[str]) -> None:
         self._ask = ask
         self._line = line
         self._chunks = Chunks(ask)
         self._answered: Answered | None = None
-        self.facts = _ignored(ignored)
+        begun = line.who
+        self.standings = begun.standings if begun is not None else ()
+        self.facts = [*fact_headers(begun.facts if begun is not None else {}), *_ignored(ignored)]
         self.overhead = monotonic() - ask.arrived
 
     async def read(self) -> bytes:
@@ -88,6 +90,8 @@ class StreamReply:
                 raise _unfinished()
             blocks = []
             for event in happened:
+                if isinstance(event, Begun):
+                    continue  # its head says so
                 if isinstance(event, Said):
                     blocks.append(self._chunks.said(event.text))
                 elif isinstance(event, Citation):
@@ -137,10 +141,13 @@ class Speaking:
         self, ask: Ask, happened: AsyncGenerator[Happened, None], ignored: Sequence[str] = ()
     ) -> WholeReply:
         """The whole answer. Raises what it fails with; then, and when the caller leaves, it is closed."""
+        standings: Sequence[Standing] = ()
         async with aclosing(happened) as events:
             async for event in events:
+                if isinstance(event, Begun):
+                    standings = event.standings
                 if isinstance(event, Answered):
-                    return WholeReply(ask, event, ignored)
+                    return WholeReply(ask, event, ignored, standings)
         raise _unfinished()
 
     async def stream(
@@ -174,6 +181,12 @@ class _Line:
         self._room = asyncio.Event()
         self.task = asyncio.ensure_future(self._make(happened))
         self.task.add_done_callback(self._over)
+
+    @property
+    def who(self) -> Begun | None:
+        """Who answers, if that is the first that is told."""
+        first = self._held[0] if self._held else None
+        return first if isinstance(first, Begun) else None
 
     async def begun(self) -> None:
         """Wait until something has happened. Raises what it failed with before."""
@@ -227,7 +240,7 @@ class _Line:
         self._news.set()
 
 
-def _facts(facts: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def fact_headers(facts: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """The headers that say who answered."""
     named = {_NAMES.get(name, name): value for name, value in facts.items()}
     return [
@@ -242,9 +255,9 @@ def _ignored(names: Sequence[str]) -> list[tuple[bytes, bytes]]:
 
 
 def _overhead(ask: Ask, answered: Answered) -> float:
-    """Seconds that no step of the answer accounts for."""
-    steps = sum([seconds for name, seconds in answered.seconds.items() if name != _TOTAL])
-    return max(0.0, monotonic() - ask.arrived - steps)
+    """Seconds of ours: those in which no model was waited for."""
+    waited = answered.seconds.get("total", 0.0) - answered.overhead
+    return max(0.0, monotonic() - ask.arrived - waited)
 
 
 def _unfinished() -> UpstreamFailed:

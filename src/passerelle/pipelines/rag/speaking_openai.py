@@ -43,8 +43,10 @@ class Chunks:
         for citation in citations:
             for place in citation.places:
                 if (citation.number, place) not in self._told:
+                    annotation = _annotation(citation, place, collection or _collection(self._ask))
+                    # OpenAI's SDK puts the lists of a stream's deltas together by `index`, and stops without it.
+                    told.append({"index": len(self._told), **annotation})
                     self._told.add((citation.number, place))
-                    told.append(_annotation(citation, place, collection or _collection(self._ask)))
         return self._delta({"annotations": told}) if told else b""
 
     def ended(self, answered: Answered) -> list[bytes]:

@@ -102,6 +102,8 @@ def _options(body: Mapping[str, Any]) -> dict[str, Any]:
     ):
         if name in options and type(options[name]) is not kind:
             raise _wrong(f"`{name}` must be {wanted}.", name)
+    if not all(isinstance(value, str) for value in options.get("metadata", {}).values()):
+        raise _wrong("`metadata` must be an object of strings.", "metadata")
     return options
 
 

@@ -7,7 +7,8 @@ found until the new one is indexed: `given` counts what came, `indexed` says whi
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +20,11 @@ from passerelle.domain.errors import BadRequest, Forbidden
 from passerelle.domain.jobs import NewItem
 from passerelle.domain.rag import Document, DocumentState, Rag, Setup, Taken
 from passerelle.jobs.desk import Desk
+from passerelle.pipelines.rag import shelves
+from passerelle.pipelines.rag.desk import Groups
 from passerelle.pipelines.rag.documents import DOCUMENT, documents_of, unknown
 from passerelle.pipelines.rag.taking_checks import Offer, digest_of, said_of
+from passerelle.stores.database import carried
 
 KIND = "rag.ingest"
 MOST_TAKEN = 1_000  # documents of one call
@@ -28,11 +32,11 @@ ANEW, IF_CHANGED, KEPT = "anew", "if-changed", "kept"  # how a page is come by
 _COST_BYTES = 262_144  # of content, for one unit of the workers' time
 _MOST_COST = 64
 # Its run waits or works: nothing more need be done for it.
-_CARED_FOR = """EXISTS (SELECT FROM job_item WHERE job_id = job AND job_item.key = rag_document.id
+CARED_FOR = """EXISTS (SELECT FROM job_item WHERE job_id = job AND job_item.key = rag_document.id
     AND job_item.state IN ('queued', 'running'))"""
 
 _THERE = text(f"""
-SELECT {DOCUMENT}, {_CARED_FOR} AS cared_for FROM rag_document
+SELECT {DOCUMENT}, {CARED_FOR} AS cared_for FROM rag_document
 WHERE tenant = :tenant AND collection = :collection AND key = ANY(CAST(:keys AS text[])) ORDER BY id FOR UPDATE
 """)  # noqa: S608 - constants
 _COUNT = text("SELECT count(*) FROM rag_document WHERE tenant = :tenant AND state <> 'deleting'")
@@ -103,12 +107,18 @@ class Taking:
         collection: str,
         setup: Setup,
         rag: Rag,
+        groups: Groups = None,
     ) -> Taken:
-        """All of them, or none. Raises BadRequest, and Forbidden where the tenant has no room."""
+        """All of them, or none. Raises BadRequest, and Forbidden where the tenant has no room.
+
+        What stands under a key and is not the sender's to see, is not replaced either: Forbidden `document_not_yours`.
+        """
         keys = [offer.key for offer in offers]
         _check(keys)
         values = {"tenant": tenant, "collection": collection, "keys": keys}
+        await shelves.enter_documents(connection, tenant, collection)
         there = {row.key: row for row in await connection.execute(_THERE, values)}
+        _check_seen(there.values(), groups)
         fresh = len(keys) - len(there)
         if (
             fresh
@@ -118,17 +128,21 @@ class Taking:
             raise Forbidden(message, code="too_many_documents")
         sorting = _sort(offers, there, setup)
         job = await self._make(connection, tenant, collection, sorting.items)
-        for document, offer, digest in sorting.new:
-            row = _row(offer, digest, id=document, tenant=tenant, collection=collection, job=job)
-            await connection.execute(_PUT, row)
-            if offer.content is not None:
-                kept = {"tenant": tenant, "id": document, "content": offer.content}
-                await connection.execute(_KEEP, kept)
+        place = {"tenant": tenant, "collection": collection, "job": job}
+        if rows := [_row(offer, digest, id=document, **place) for document, offer, digest in sorting.new]:
+            await connection.execute(_PUT, rows)
+        if kept := [
+            {"tenant": tenant, "id": document, "content": offer.content}
+            for document, offer, _ in sorting.new
+            if offer.content is not None
+        ]:
+            await connection.execute(_KEEP, kept)
+            carried(connection, sum(len(each["content"]) for each in kept))
         await self.promote(connection, tenant, sorting.replaced)
-        rows = {each.key: each for each in documents_of((await connection.execute(_THERE, values)).all())}
+        now = {each.key: each for each in documents_of((await connection.execute(_THERE, values)).all())}
         if job is None and len(sorting.pending) == 1:
             job = next(iter(sorting.pending))
-        return Taken(tuple(rows[key] for key in keys), frozenset(sorting.unchanged), job)
+        return Taken(tuple(now[key] for key in keys), frozenset(sorting.unchanged), job)
 
     async def retry(
         self, connection: AsyncConnection, *, tenant: str, collection: str, ids: Sequence[str] | None
@@ -140,6 +154,7 @@ class Taking:
             "ids": None if ids is None else list(ids),
             "most": MOST_TAKEN,
         }
+        await shelves.enter_documents(connection, tenant, collection)
         rows = (await connection.execute(_FAILED, values)).all()
         if missing := set(ids or ()) - {row.id for row in rows}:
             raise unknown(min(missing))
@@ -150,21 +165,24 @@ class Taking:
 
     async def everything(self, connection: AsyncConnection, *, tenant: str, collection: str) -> str | None:
         """All documents of a collection once more, from what was kept of them; the job."""
+        await shelves.enter_documents(connection, tenant, collection)
         rows = await connection.execute(_IDS, {"tenant": tenant, "collection": collection})
         _, job = await self.again(
             connection, list(rows.scalars()), tenant=tenant, collection=collection, fetch=KEPT
         )
         return job
 
-    async def promote(self, connection: AsyncConnection, tenant: str, ids: Sequence[str]) -> int:
-        """Read the duplicates of documents that are no longer what they were; how many there are."""
+    async def promote(self, connection: AsyncConnection, tenant: str, ids: Sequence[str]) -> None:
+        """Read the duplicates of documents that are no longer what they were.
+
+        Whoever calls this has entered the documents of their collection before it locked any of them.
+        """
         if not ids:
-            return 0
+            return
         rows = (await connection.execute(_COPIES, {"tenant": tenant, "ids": list(ids)})).all()
         for collection in sorted({row.collection for row in rows}):
             copies = [row.id for row in rows if row.collection == collection]
             await self.again(connection, copies, tenant=tenant, collection=collection, fetch=KEPT)
-        return len(rows)
 
     async def again(
         self, connection: AsyncConnection, ids: Sequence[str], *, tenant: str, collection: str, fetch: str
@@ -281,10 +299,23 @@ def _row(offer: Offer, digest: bytes | None, **named: Any) -> dict[str, Any]:
     }
 
 
+def _check_seen(rows: Iterable[Row[Any]], groups: Groups) -> None:
+    for row in rows:
+        if groups is not None and row.groups and groups.isdisjoint(row.groups):
+            message = (
+                f"A document with the key {row.key[:200]!r} is there for groups that this key is not in, and only they "
+                f"replace it. Give yours another `key`."
+            )
+            raise Forbidden(message, code="document_not_yours", param="key")
+
+
 def _check(keys: Sequence[str]) -> None:
     if not 1 <= len(keys) <= MOST_TAKEN:
         message = f"One request hands in 1 to {MOST_TAKEN} documents."
         raise BadRequest(message, code="document_count", param="documents")
-    if len(set(keys)) < len(keys):
-        message = "Two of the documents have the same key. Give each a `key` of its own, or send one after the other."
+    if twice := [key for key, count in Counter(keys).items() if count > 1]:
+        message = (
+            f"Two of the documents have the same key, {twice[0][:200]!r}. Give each a `key` of its own, or send one "
+            f"after the other."
+        )
         raise BadRequest(message, code="document_twice", param="key")

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from passerelle.domain.caller import ANY_GROUP
 from passerelle.domain.errors import BadRequest, TooLarge
 from passerelle.domain.rag import Given, GivenChunk, Origin, Rag, Setup, Urls
 from passerelle.domain.retrieval import LONGEST_NAME, LONGEST_TEXT, MOST_GROUPS, RESERVED, named
@@ -199,6 +200,9 @@ def _check_groups(groups: Sequence[str]) -> None:
     if len(groups) > MOST_GROUPS:
         raise BadRequest(f"A document has at most {MOST_GROUPS} groups.", code="groups", param="groups")
     for group in groups:
+        if group == ANY_GROUP:  # which keys may be in; nobody could ask for the document
+            message = f"`{ANY_GROUP}` is no group of a document. Without `groups` the whole tenant sees it."
+            raise BadRequest(message, code="groups", param="groups")
         try:
             named(group, "name of a group")
         except ValueError as error:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal, InvalidOperation
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from passerelle.domain.ask import Ask, Usage
@@ -22,13 +23,14 @@ UNKNOWN = "unknown"
 
 
 class Tally:
-    """A sum of money and of tokens."""
+    """A sum of money, of tokens, and of the time that models were waited for."""
 
     def __init__(self) -> None:
         self._amount = Decimal(0)
         self._currency: str | None = None
         self._known = True
         self.usage = Usage()
+        self.waited = 0.0  # seconds
 
     def add(self, cost: str) -> None:
         """An amount and a currency, or `unknown`."""
@@ -81,10 +83,12 @@ def counted(
     """The same, for calls whose answers are whole: vectors, ranks. Their costs are added to the open tally."""
 
     async def asked(caller: Caller, question: Ask) -> Given:
+        since = perf_counter()
         given = await ask(caller, question)
         tally = _TALLY.get()
         if tally is not None and not question.stream:
             tally.add(given.cost().decode("ascii"))
+            tally.waited += max(0.0, perf_counter() - since - given.overhead)
         return given
 
     return asked

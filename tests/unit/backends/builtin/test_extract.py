@@ -56,6 +56,14 @@ def test_a_sentence_that_points_back_is_quoted_with_the_one_before(embedder: Emb
     )
 
 
+def test_a_heading_names_what_answers_and_is_not_quoted_itself(embedder: Embedder) -> None:
+    text = "## Formation\n\nChacun dispose de 1 500 euros par an. Le catalogue est publié en janvier."
+    found = _ask(embedder, "Formation ?", text)
+
+    assert found.text.startswith("Chacun dispose de 1 500 euros par an.")
+    assert "##" not in found.text
+
+
 def test_in_a_list_of_questions_the_answer_is_quoted_not_the_question(embedder: Embedder) -> None:
     faq = "Q: What is the price?\nA: Twelve euros.\n\nQ: How long does it take?\nA: Three days.\n\nWhat is the price?"
 

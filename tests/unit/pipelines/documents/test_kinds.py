@@ -167,3 +167,11 @@ def test_limits_of_pages_text_and_size_each_have_their_reason() -> None:
     assert refused(b"Bonjour", limits=Limits(characters=3)) == "document_too_long"
     assert refused(b"a\n\nb\n\nc", limits=Limits(blocks=2)) == "document_too_long"
     assert refused(b"Bonjour", limits=Limits(size=3)) == "document_too_large"
+
+
+def test_the_letters_a_text_was_sent_in_go_before_those_it_says_itself() -> None:
+    page = '<meta charset="windows-1251"><p>Привет'.encode("koi8-r")
+    assert "Привет" in text_of(page, "koi8-r")
+    assert "Привет" not in text_of(page)
+    assert text_of("déjà".encode(), "windows-1251") == "déjà"
+    assert text_of("déjà".encode("latin-1"), "no-such-letters") == "déjà"

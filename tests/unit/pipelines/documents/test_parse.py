@@ -75,17 +75,27 @@ async def test_reasons_are_of_the_kinds_the_api_knows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "code"), [(signal.SIGSEGV, "document_damaged"), (signal.SIGKILL, "document_too_costly")]
+    ("sent", "times", "code"),
+    [(signal.SIGSEGV, 1, "document_damaged"), (signal.SIGKILL, 2, "document_too_costly")],
 )
-async def test_a_reader_that_dies_takes_nobody_with_it(sent: signal.Signals, code: str) -> None:
+async def test_a_reader_that_dies_takes_nobody_with_it(sent: signal.Signals, times: int, code: str) -> None:
     before = children()
     reading = asyncio.ensure_future(parse(SLOW))
-    os.kill(await until_started(before), sent)
+    for _ in range(times):
+        before |= {reader := await until_started(before)}
+        os.kill(reader, sent)
 
     with pytest.raises(Refused) as refused:
         await reading
 
     assert refused.value.code == code
+
+
+async def test_a_document_whose_reader_is_killed_once_is_read_by_another() -> None:
+    before = children()
+    reading = asyncio.ensure_future(parse(b"Bonjour.", name="a.txt"))
+    os.kill(await until_started(before), signal.SIGKILL)
+    assert (await reading).text == "Bonjour."
 
 
 async def test_a_caller_who_leaves_ends_the_process() -> None:

@@ -114,7 +114,7 @@ async def over_engine(
 
 
 @asynccontextmanager
-async def over_builtin(models: Path, found: Sequence[Found] = ()) -> AsyncIterator[Desk]:
+async def over_builtin(models: Path, found: Sequence[Found] = (), **options: Any) -> AsyncIterator[Desk]:
     """The engine of the package, which quotes."""
     registry = kinds(models)
     configuration = one_backend("builtin", "", model="extractive")
@@ -123,7 +123,7 @@ async def over_builtin(models: Path, found: Sequence[Found] = ()) -> AsyncIterat
     ledger = Ledger()
     gateway = gateway_of(editions, books=ledger.books, sinks=[], draw=random.Random(7).random, models=models)
     try:
-        yield desk_of(Inside(gateway, editions, ledger, []), found)
+        yield desk_of(Inside(gateway, editions, ledger, []), found, **options)
     finally:
         await gateway.aclose()
         await editions.aclose()

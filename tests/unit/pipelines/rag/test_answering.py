@@ -11,7 +11,7 @@ import pytest
 from passerelle.domain.ask import Route
 from passerelle.domain.catalog import Tenant
 from passerelle.domain.errors import BadRequest, Blocked, NotFound, OverLimit, Unavailable, UpstreamFailed
-from passerelle.domain.rag import Citation, Found, Refusal, Said, Seeking
+from passerelle.domain.rag import Begun, Citation, Found, Refusal, Said, Seeking
 from passerelle.gateway.record import Outcome
 from passerelle.pipelines.models.asker import Asker
 from passerelle.pipelines.rag.answering import Evidence
@@ -41,7 +41,12 @@ async def test_an_answer_is_told_with_its_sources_and_what_it_used(stream: bool)
     said = [event.text for event in events if isinstance(event, Said)]
     assert "".join(said) == answered.text == _SAID
     assert len(said) == (2 if stream else 1)
-    assert [type(event) for event in events[:2]] == [Said, Citation]
+    assert [type(event) for event in events[:3]] == [Begun, Said, Citation]
+    assert sum(isinstance(event, Begun) for event in events) == 1
+    (begun,) = (event for event in events if isinstance(event, Begun))
+    assert begun.facts["backend"] == "engine"
+    assert begun.facts.items() <= answered.facts.items()
+    assert 0 <= answered.overhead < answered.seconds["total"]
     assert events[-1] is answered
     (first, second) = answered.citations
     assert (first.number, first.document, first.page, first.quote) == (
@@ -240,11 +245,11 @@ async def test_a_page_that_is_cited_may_be_linked_to_and_no_other() -> None:
     async with over_engine(found) as (engine, desk):
         engine.always(
             Answer(
-                "Le musée ferme le mardi [1]. Voir [ici](https://ville.fr/x) ou [là](https://autre.fr/x) [1]."
+                "Le musée ferme le mardi [1]. Voir [ici](https://ville.fr/musee) ou [là](https://ville.fr/x) [1]."
             )
         )
         _, answered = await desk.ask("Quel jour ferme le musée ?")
-    assert answered.text == "Le musée ferme le mardi [1]. Voir [ici](https://ville.fr/x) ou là [1]."
+    assert answered.text == "Le musée ferme le mardi [1]. Voir [ici](https://ville.fr/musee) ou là [1]."
 
 
 async def test_costs_of_all_calls_are_one_sum_or_unknown() -> None:

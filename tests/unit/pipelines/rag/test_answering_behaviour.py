@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from passerelle.domain.rag import Answered, Refusal
+from passerelle.domain.catalog import Tenant
+from passerelle.domain.rag import Answered, Found, Refusal, Seeking
+from passerelle.pipelines.rag.answering import by_evidence
+from passerelle.pipelines.rag.evidence import ordered
+from passerelle.text.words import Language
 from tests.models import shared_models
 from tests.unit.pipelines.rag.answering import Desk, over_builtin
 from tests.unit.pipelines.rag.answers import passage
+from tests.unit.pipelines.rag.handbooks import Shelf
 
 _TEXTS = {
     "fr": [
@@ -139,3 +145,32 @@ async def test_a_question_that_leans_is_answered_by_what_it_leans_on(models: Pat
         _, answered = await desk.ask(first, "1801.", second)
         assert part in answered.text, answered
         assert "Lyon" in answered.searched
+
+
+@pytest.mark.parametrize(
+    ("language", "first", "second", "part"),
+    [
+        ("fr", "Combien de jours de congés par mois ?", "Et le télétravail ?", "deux jours par semaine"),
+        (
+            "fr",
+            "Combien de jours de congés par mois ?",
+            "Et pour les salariés à temps partiel ?",
+            "mêmes droits",
+        ),
+        ("en", "How many days of leave do I earn each month?", "What about parental leave?", "20 days off"),
+        ("en", "How many days of leave do I earn each month?", "And for part-time staff?", "in proportion"),
+    ],
+)
+async def test_what_follows_is_about_its_own_subject_and_else_about_the_one_before(
+    models: Path, language: Language, first: str, second: str, part: str
+) -> None:
+    shelf = Shelf(language)
+
+    async def search(tenant: Tenant, seeking: Seeking) -> Sequence[Found]:
+        return ordered(seeking.text, shelf.found(seeking.text))
+
+    async with over_builtin(models, search=search, judge=by_evidence) as desk:
+        _, answered = await desk.ask(first, "Deux.", second)
+        assert answered.refusal is None
+        assert part in answered.text, answered
+        assert "##" not in answered.text

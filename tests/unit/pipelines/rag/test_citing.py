@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerelle.domain.rag import Citation, Refusal, Said
+from passerelle.domain.rag import Citation, Found, Refusal, Said
+from passerelle.domain.retrieval import Chunk
+from passerelle.pipelines.rag.citing import nearest
 from passerelle.pipelines.rag.citing_markers import marked, written
 from passerelle.pipelines.rag.citing_refusals import Refusing, refusing
+from passerelle.pipelines.rag.citing_sentences import answered
 from passerelle.pipelines.rag.prompts_text import NO_ANSWER
 from tests.unit.pipelines.rag.answers import passages, told
 
@@ -182,6 +185,59 @@ def test_an_answer_is_no_refusal(said: str) -> None:
 def test_thoughts_before_an_answer_are_not_said() -> None:
     _, citing = told(FOUND, list("<think>Il ferme le mardi [1]. Hm.</think>\n\nIl ferme le mardi [2]."))
     assert citing.text == "Il ferme le mardi [2]."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<think>Lyon fut fondée en 1801 [1].</think>La piscine ouvre à 9 heures [2].",
+        "Okay, the user asks. Lyon fut fondée en 1801 [1]. So.</think>\n\nLa piscine ouvre à 9 heures [2].",
+        "La piscine ouvre à 9 heures [2]. <THINK>Lyon fut fondée en 1801 [1]. Bah.</think>",
+        "La piscine ouvre à 9 heures [2]. <thinking>Lyon fut fondée en 1801 [1].",
+        "La piscine ouvre à 9 heures [2].</think>",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_thoughts_are_not_said_wherever_they_stand_and_however_their_tags_are_cut(
+    answer: str, size: int
+) -> None:
+    found = passages("Lyon fut fondée en 1801.", "La piscine ouvre à 9 heures.")
+    events, citing = told(found, [answer[at : at + size] for at in range(0, len(answer), size)])
+    assert citing.text == "La piscine ouvre à 9 heures [2]."
+    assert "".join(event.text for event in events if isinstance(event, Said)) == citing.text
+
+
+def test_a_whole_text_is_what_stands_behind_its_thoughts() -> None:
+    assert answered("Lyon [1]. Done.</think>\nIt opens [2].").strip() == "It opens [2]."
+    assert answered("<think>Lyon [1].</think>It opens [2].") == "It opens [2]."
+    assert answered("It opens [2].") == "It opens [2]."
+
+
+@pytest.mark.parametrize("heading", ["## Mutuelle", "**Mutuelle**", "Mutuelle"])
+def test_a_heading_is_never_a_quote(heading: str) -> None:
+    text = f"{heading}\n\nElle est prise en charge à 60 %. Le conjoint paie 35 euros."
+    chunk = Chunk("c", "d", text, title="Manuel", headings=("Mutuelle",))
+    (near,) = nearest([Found(chunk, 1.0)], "Qui paie la mutuelle ?")
+    assert near.quote == "Le conjoint paie 35 euros."
+    _, citing = told([Found(chunk, 1.0)], [f"{heading} [1]\n\nLe conjoint paie 35 euros [1]."])
+    assert [citation.quote for citation in citing.citations][-1] == "Le conjoint paie 35 euros."
+    assert not any(citation.quote == heading for citation in citing.citations)
+
+
+@pytest.mark.parametrize(
+    ("said", "supported"),
+    [
+        ("The museum of Lyon was founded in 1801 [1].", True),
+        ("The museum of Lyon has 12 rooms, says its founder [1].", True),
+        ("It was founded in 1802 [1].", False),
+        ("The museum of Marseille has 12 rooms [1].", False),
+        ("It is closed when the weather is bad [1].", False),
+    ],
+)
+def test_in_another_language_figures_and_names_must_be_in_the_passage(said: str, supported: bool) -> None:
+    found = passages("Le musée de Lyon fut fondé en 1801. Il compte douze salles et ferme le mardi.")
+    _, citing = told(found, [said])
+    assert [citation.supported for citation in citing.citations] == [supported]
 
 
 def test_titles_abbreviations_and_numbers_of_lists_end_no_sentence() -> None:

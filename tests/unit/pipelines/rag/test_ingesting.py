@@ -19,8 +19,6 @@ from tests.fakes.site import Site, moved, reply, running
 from tests.unit.jobs.scene import count, counts_agree, over, until
 from tests.unit.pipelines.rag.library_scene import SHELF, Scene, cut, read_by_workers, scene
 
-FEW = "<html><head><title>Page</title></head><body><p>{}</p></body></html>"
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -49,8 +47,9 @@ async def world(database: Database, chunks: Chunks, site: Site) -> Scene:
 
 
 def page(text: str, etag: str | None = None) -> bytes:
+    """Of plain text, which is quickly read."""
     headers = {} if etag is None else {"etag": etag}
-    return reply(FEW.format(text).encode(), status=200, kind="text/html", **headers)
+    return reply(text.encode(), status=200, kind="text/plain", **headers)
 
 
 def at(site: Site, path: str = "/a") -> str:
@@ -70,7 +69,8 @@ async def over_all(world: Scene) -> None:
 
 async def test_a_page_is_fetched_read_and_kept(world: Scene, site: Site) -> None:
     site.answers["/old"] = moved("/a")
-    site.answers["/a"] = page("Un chat dort beaucoup.", etag='"1"')
+    html = "<html><head><title>Page</title></head><body><p>Un chat dort beaucoup.</p></body></html>"
+    site.answers["/a"] = reply(html.encode(), kind="text/html", etag='"1"')
     async with read_by_workers(world):
         (document,) = await world.done(Given(url=at(site, "/old") + "#part"))
 
@@ -104,6 +104,20 @@ async def test_a_page_that_has_not_changed_costs_one_request_and_nothing_else(
     now = await world.library.document("acme", SHELF, document.id)
     assert (now.state, now.trouble) == (DocumentState.READY, None)
     assert (len(world.meaning.texts), (await world.library.shelf("acme", SHELF)).version) == (paid, version)
+
+
+async def test_a_page_is_read_in_the_letters_that_its_server_tells_also_when_it_is_indexed_again(
+    world: Scene, site: Site
+) -> None:
+    site.answers["/a"] = reply("Привет, кот.".encode("koi8-r"), kind="text/plain; charset=koi8-r")
+    async with read_by_workers(world):
+        (document,) = await world.done(Given(url=at(site)))
+        assert await world.found("привет") == ["Привет, кот."]
+        await world.library.reindex(world.acme, SHELF)
+        await over_all(world)
+
+    assert document.media_type == "text/plain; charset=koi8-r"
+    assert await world.found("привет") == ["Привет, кот."]
 
 
 async def test_a_page_that_changed_is_read_again_when_it_is_time(world: Scene, site: Site) -> None:
@@ -262,6 +276,27 @@ async def test_vectors_of_another_length_are_refused_until_all_is_indexed_again(
     assert document.trouble is not None
     assert document.trouble.code == "embedder_changed"
     assert await world.found("chat") == ["chat"]
+
+
+async def test_vectors_of_two_models_never_meet_behind_one_name(world: Scene) -> None:
+    async with read_by_workers(world):
+        (first,) = await world.done(cut("a", "chat"))
+        world.behind["embedder"] = ("maker/another",)
+        refused, changed = await world.done(cut("b", "chien"), cut("a", "loup"))
+        for document in (refused, changed):
+            assert document.state is DocumentState.FAILED
+            assert document.trouble is not None
+            assert document.trouble.code == "embedder_changed"
+            assert "Index the collection again" in document.trouble.message
+        assert await world.found("chat chien loup") == ["chat"]
+        world.meaning.texts.clear()
+
+        await world.library.reindex(world.acme, SHELF)
+        await world.stands(first.id, DocumentState.READY)
+        await world.stands(refused.id, DocumentState.READY)
+
+    assert sorted(world.meaning.texts) == ["chien", "loup"]
+    assert await world.found("chat chien loup") == ["chien", "loup"]
 
 
 async def test_first_documents_that_are_read_together_agree_on_a_length(world: Scene) -> None:

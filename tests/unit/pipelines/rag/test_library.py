@@ -15,6 +15,15 @@ from passerelle.stores.database import Database
 from passerelle.wire.fetched import FetchRefused
 from tests.unit.pipelines.rag.library_scene import SHELF, Scene, cut, read_by_workers, scene, tenant
 
+_TALK = """
+INSERT INTO rag_conversation (id, tenant, collection, key_id, ends_at)
+VALUES (:id, 'acme', :shelf, 'k1', clock_timestamp())
+"""
+_ANSWER = """
+INSERT INTO rag_answer (id, tenant, collection, key_id, model, citations, supported, cost, seconds, conversation)
+VALUES (:id, 'acme', :shelf, 'k1', 'm', 0, 0, '', '{}', :talk)
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -56,7 +65,6 @@ async def test_a_text_is_read_cut_embedded_and_found_with_its_title(world: Scene
     shelf = await world.library.shelf("acme", SHELF)
     assert (shelf.documents, shelf.chunks, shelf.setup.width) == (1, document.chunks, 8)
     assert world.meaning.asked[0] == ("acme", "embedder")
-    assert world.opened
     content, kind = await world.library.content("acme", SHELF, document.id)
     assert (content.decode(), kind) == (paragraphs, "text/plain")
 
@@ -186,11 +194,19 @@ async def test_a_dropped_collection_takes_everything_with_it(world: Scene) -> No
         taken = await world.take(cut("a", "chat"), cut("b", "chien"))
         await world.settled(taken)
         await world.done(cut("a", "chat"), shelf="autre")
+        for shelf in (SHELF, "autre"):
+            await world.sql(_TALK, id=f"conv_{shelf}", shelf=shelf)
+            await world.sql(_ANSWER, id=f"ra_{shelf}", shelf=shelf, talk=f"conv_{shelf}")
+            await world.sql(_ANSWER, id=f"rb_{shelf}", shelf=shelf, talk=None)
         await world.library.drop("acme", SHELF)
 
     assert [each.name for each in await world.library.shelves("acme")] == ["autre"]
     assert await world.sql("SELECT FROM job WHERE id = :id", id=taken.job) == []
     assert ("acme", SHELF) in world.purged
+    for table, left in (("rag_conversation", 1), ("rag_answer", 2)):
+        assert [row.collection for row in await world.sql(f"SELECT collection FROM {table}")] == [
+            "autre"
+        ] * left
     assert await world.found("chat", shelf="autre") == ["chat"]
     with pytest.raises(NotFound):
         await world.library.documents("acme", SHELF)
@@ -245,11 +261,29 @@ async def test_a_document_of_other_groups_is_not_there(world: Scene) -> None:
     assert [each.key for each in seen] == ["b"]
 
 
+async def test_what_an_asker_does_not_see_he_cannot_take_away(world: Scene) -> None:
+    await world.take(cut("a", "chat", groups=frozenset({"rh"})), cut("b", "chien"))
+    for ask in (
+        world.library.drop("acme", SHELF, groups=frozenset({"it"})),
+        world.library.reindex(world.acme, SHELF, groups=frozenset()),
+        world.library.take(world.acme, SHELF, [cut("a", "loup")], groups=frozenset({"it"})),
+    ):
+        with pytest.raises(Forbidden) as refused:
+            await ask
+        assert "rh" not in str(refused.value)
+    assert len(await world.library.documents("acme", SHELF)) == 2
+    assert await world.library.reindex(world.acme, SHELF, groups=frozenset({"rh"}))
+    await world.library.drop("acme", SHELF, groups=frozenset({"rh", "it"}))
+    assert await world.library.shelves("acme") == []
+
+
 async def test_documents_are_listed_newest_first_in_pages(world: Scene) -> None:
     for number in range(5):
         await world.take(cut(f"k{number}", f"t{number}"))
     first = await world.library.documents("acme", SHELF, most=3)
     rest = await world.library.documents("acme", SHELF, most=3, before=first[-1].id)
+    with pytest.raises(BadRequest, match="go on from"):  # an empty page would be taken for the end
+        await world.library.documents("acme", SHELF, most=3, before="doc_gone")
 
     assert [each.key for each in (*first, *rest)] == ["k4", "k3", "k2", "k1", "k0"]
     assert await world.library.documents("acme", SHELF, state=DocumentState.READY) == []
@@ -284,6 +318,7 @@ async def test_limits_of_a_tenant_are_said_clearly(world: Scene) -> None:
         (Given(text="a", metadata={"a": "x" * 20_000}), "metadata"),
         (Given(text="a", metadata={"a": 2**70}), "metadata"),
         (Given(chunks=()), "document_chunks"),
+        (Given(text="a", groups=frozenset({"*"})), "groups"),
         (Given(chunks=(GivenChunk("a", metadata={"page": 1}),)), "metadata"),
         (Given(url="https://exemple.fr/", refresh=1.0), "refresh"),
     ],
@@ -320,6 +355,13 @@ async def test_a_collection_is_made_once_described_and_named_within_bounds(world
     assert document.state is DocumentState.READY
     assert world.meaning.texts == []
     assert await world.found("chat") == ["chat"]
+
+
+async def test_a_name_of_several_models_is_no_collections_embedder(world: Scene) -> None:
+    world.behind["other"] = ("maker/large", "maker/small")
+    with pytest.raises(BadRequest) as refused:
+        await world.library.make(world.acme, SHELF, embedder="other")
+    assert refused.value.code == "embedder_mixed"
 
 
 async def test_indexing_again_takes_the_rules_of_today_and_needs_no_upload(world: Scene) -> None:

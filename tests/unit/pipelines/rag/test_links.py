@@ -93,9 +93,19 @@ def test_the_words_of_a_link_stay_without_its_address() -> None:
 def test_pages_that_are_cited_may_be_linked_to() -> None:
     found = [passage(1, "La porte est bleue.", url="https://www.ville.fr/porte")]
     _, citing = told(
-        found, ["La porte est bleue [1], voir https://www.ville.fr/mur et https://autre.fr/mur."]
+        found, ["La porte est bleue [1], voir https://www.ville.fr/porte et https://autre.fr/porte."]
     )
-    assert citing.text == "La porte est bleue [1], voir https://www.ville.fr/mur et (link removed)."
+    assert citing.text == "La porte est bleue [1], voir https://www.ville.fr/porte et (link removed)."
+
+
+@pytest.mark.parametrize("more", ["?q=SECRET", "/SECRET", "#SECRET", "2"])
+def test_to_whoever_owns_a_cited_page_nothing_is_told(more: str) -> None:
+    found = [passage(1, "La porte est bleue.", url="https://www.ville.fr/porte")]
+    for form in ("![x]({})", "[x]({})", "<{}>", "{}"):
+        for address in ("https://www.ville.fr/porte", "//www.ville.fr/porte", "www.ville.fr/porte"):
+            said = f"La porte est bleue [1]. {form.format(address + more)} [1]."
+            assert "SECRET" not in told(found, [said])[1].text
+            assert "porte2" not in told(found, [said])[1].text
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,20 @@ async def test_without_its_embedder_a_search_falls_back_to_words_or_says_that_it
         await house.find("canari", mode=Mode.DENSE)
 
 
+async def test_another_model_of_the_same_name_is_not_asked_for_vectors_that_do_not_compare(
+    house: House,
+) -> None:
+    await house.shelf()
+    await house.hold(passage(1, "canari"))
+    tenant = Tenant("a", ("m",), rag=Rag())
+    for behind, degraded in (("m", ()), ("maker/old", ("embedder_changed",))):
+        async with house.database.begin() as connection:
+            await connection.execute(text("UPDATE rag_collection SET behind = :behind"), {"behind": behind})
+        finding = await house.searcher.find(tenant, Seeking("c", "canari", mode=Mode.HYBRID))
+        assert (ids(finding.found), finding.degraded) == (["p1"], degraded)
+    assert house.embedder.asked == ["canari"]
+
+
 async def test_a_store_or_a_table_that_is_away_is_an_error_and_never_an_empty_answer(house: House) -> None:
     await house.shelf()
     await house.hold(passage(1, "canari"))

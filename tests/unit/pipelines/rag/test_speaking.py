@@ -88,7 +88,7 @@ async def test_a_stream_says_the_same_in_chunks_with_sources_where_they_stand() 
     assert [delta.role for delta in deltas if delta.role] == ["assistant"]
     assert "".join(delta.content or "" for delta in deltas) == TEXT
     told = [note for delta in deltas for note in (delta.model_extra or {}).get("annotations", ())]
-    assert [note["file_citation"]["number"] for note in told] == [1, 2]
+    assert [(note["index"], note["file_citation"]["number"]) for note in told] == [(0, 1), (1, 2)]
     kinds = ["content" if delta.content else "note" for delta in deltas if delta.content or delta.model_extra]
     assert kinds == ["content", "content", "note", "content", "note"]
     *_, last, used = chunks

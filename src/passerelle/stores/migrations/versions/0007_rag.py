@@ -27,6 +27,8 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("description", sa.Text, nullable=False, server_default=""),
         sa.Column("embedder", sa.Text),
+        # The models that stood behind that name when the first vectors were made.
+        sa.Column("behind", sa.Text),
         sa.Column("width", sa.Integer, nullable=False),
         sa.Column("size", sa.Integer, nullable=False),
         sa.Column("overlap", sa.Integer, nullable=False),
@@ -68,6 +70,8 @@ def _make_documents() -> None:
     )
     op.create_index("rag_document_newest", "rag_document", ["tenant", "collection", "created_at", "id"])
     op.create_index("rag_document_digest", "rag_document", ["tenant", "collection", "digest"])
+    copies = sa.text("duplicate_of IS NOT NULL")
+    op.create_index("rag_document_copies", "rag_document", ["duplicate_of"], postgresql_where=copies)
     due = sa.text("refresh IS NOT NULL")
     op.create_index("rag_document_refresh", "rag_document", ["checked_at"], postgresql_where=due)
     owner = sa.ForeignKey("rag_document.id", ondelete="CASCADE")
