@@ -18,6 +18,7 @@ from passerelle.cli.keys import keys
 from passerelle.cli.rag import rag
 from passerelle.cli.reload import reload
 from passerelle.cli.serve import serve_verb
+from passerelle.cli.surveys import surveys
 from passerelle.cli.worker import worker_verb
 from passerelle.domain.errors import CannotRun
 
@@ -45,6 +46,7 @@ for _verb in (
     rag,
     reload,
     schema,
+    surveys,
     worker_verb,
 ):
     passerelle.add_command(_verb)

@@ -37,7 +37,7 @@ def to_html(report: Report, *, language: Language, rounded: Rounding | None = No
     )
     energy_figures, energy_said = energy(page)
     month = page.formats.month(report.month)
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         t=texts,
         language=language,
         schema=SCHEMA,
@@ -65,7 +65,8 @@ def to_html(report: Report, *, language: Language, rounded: Rounding | None = No
     )  # fmt: skip
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates of this room: everything is escaped, and a name that is missing is an error."""
     environment = Environment(
         loader=PackageLoader("passerelle.reports"),
         autoescape=True,

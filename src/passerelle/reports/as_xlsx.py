@@ -60,7 +60,7 @@ _TEXTS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 _Cell = str | int | Decimal | date | None
-_OPTIONS = {
+WORKBOOK = {
     "in_memory": True,
     "strings_to_formulas": False,
     "strings_to_urls": False,
@@ -74,7 +74,7 @@ def to_xlsx(report: Report, language: str = "en") -> bytes:
     """The workbook's bytes, in English or, with `fr`, in French; the same report gives the same bytes."""
     texts = _TEXTS["fr" if language.lower().startswith("fr") else "en"]
     written = io.BytesIO()
-    book: Any = xlsxwriter.Workbook(written, _OPTIONS)
+    book: Any = xlsxwriter.Workbook(written, WORKBOOK)
     book.set_properties({"created": report.written_at.replace(tzinfo=None, microsecond=0)})
     formats = _Formats(book, places(report.currency))
     _sheet(book, formats, texts["summary"], _head(texts, "figure", "value", "exact"), _summary(report, texts))

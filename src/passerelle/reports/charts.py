@@ -71,7 +71,7 @@ def course(course: Course, labels: Labels, words: Words, *, width: int) -> str:
         *_days(plot, course, labels),
         *_feet(plot, 5 if width < 500 else 1, height),
     ]
-    return _figure(words, f'viewBox="0 0 {width} {height:g}"', "course", "".join(body))
+    return figure(words, f'viewBox="0 0 {width} {height:g}"', "course", "".join(body))
 
 
 def bar(part: int, whole: int, words: Words | None = None, *, shade: str = "mark") -> str:
@@ -237,7 +237,7 @@ def _strip(
             )
     if limit is not None:
         body.append(f'<rect class="tip" x="{limit:.3f}%" width="2" y="0" height="{height}"/>')
-    return _figure(words, f'width="100%" height="{height}"', "strip", "".join(body))
+    return figure(words, f'width="100%" height="{height}"', "strip", "".join(body))
 
 
 def _hatch(name: str) -> str:
@@ -248,7 +248,8 @@ def _hatch(name: str) -> str:
     )
 
 
-def _figure(words: Words | None, size: str, kind: str, body: str) -> str:
+def figure(words: Words | None, size: str, kind: str, body: str) -> str:
+    """A drawing with its title and description; without words it is for the eye alone."""
     if words is None:
         return f'<svg class="{kind}" {size} aria-hidden="true" focusable="false">{body}</svg>'
     title, description = f"{words.id}-title", f"{words.id}-desc"

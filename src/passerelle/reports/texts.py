@@ -9,8 +9,13 @@ from dataclasses import dataclass
 from passerelle.reports.formats import Formats, Language
 from passerelle.reports.texts_en import ENGLISH
 from passerelle.reports.texts_fr import FRENCH
+from passerelle.reports.texts_surveys_en import SURVEYS_ENGLISH
+from passerelle.reports.texts_surveys_fr import SURVEYS_FRENCH
 
-TEXTS: Mapping[Language, Mapping[str, str]] = {"fr": FRENCH, "en": ENGLISH}
+TEXTS: Mapping[Language, Mapping[str, str]] = {
+    "fr": {**FRENCH, **SURVEYS_FRENCH},
+    "en": {**ENGLISH, **SURVEYS_ENGLISH},
+}
 
 # Lexique des règles typographiques en usage à l'Imprimerie nationale: narrow no-break spaces inside quotes and before
 # high punctuation. Written with plain spaces in the texts, for whoever edits them.
@@ -36,10 +41,10 @@ class Texts:
     def __contains__(self, key: str) -> bool:
         return key in TEXTS[self.language]
 
-    def count(self, key: str, count: int, formats: Formats) -> str:
+    def count(self, key: str, count: int, formats: Formats, **values: str) -> str:
         """So many of something: `1 request`, `12 345 requêtes`."""
         form = "one" if formats.one(count) else "other"
-        return self(f"{key}.{form}", count=formats.number(count))
+        return self(f"{key}.{form}", count=formats.number(count), **values)
 
     def named(self, group: str, name: str) -> str | None:
         """What a word of the ledger is called, where its group has a name for it."""

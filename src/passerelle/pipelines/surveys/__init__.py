@@ -1,0 +1,1 @@
+"""What people answered in a survey: read, masked, understood, measured and reported."""

@@ -1,0 +1,145 @@
+"""The rows of a file, whatever it is: a table of text in any of the usual encodings, or a workbook.
+
+A quotation mark that nobody closes takes no other row with it: its row stands alone, and reading goes on behind it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+from passerelle.pipelines.documents.charsets import text_of
+from passerelle.pipelines.documents.kinds import delimiter_of
+from passerelle.pipelines.documents.parsed import Limits
+from passerelle.pipelines.documents.refusals import Unreadable
+from passerelle.pipelines.surveys.importing_sheet import Row, is_workbook, sheet_rows
+
+_SAID = re.compile(r"\Asep=(.)\r?\n")
+_ONE_COLUMN = "\x1f"  # no text has it: a line is a cell
+_MOST_LINES = 100  # that one quoted cell goes over
+_WIDEST = 300
+_CONTROLS = bytes([*range(9), *range(0x0E, 0x20)])
+_MOSTLY_TEXT = 0.95
+
+
+def rows(content: bytes, limits: Limits, sheet: str = "") -> Iterator[Row]:
+    """Every row, the headings first, numbered as a spreadsheet does it. Raises Unreadable where it is no table."""
+    if not content.strip(b" \t\r\n\f\v\0"):
+        raise Unreadable("document_empty")
+    if len(content) > limits.size:
+        raise Unreadable("document_too_large")
+    if is_workbook(content):
+        return sheet_rows(content, limits, sheet)
+    if content.startswith((b"\xd0\xcf\x11\xe0", b"%PDF-", b"7z\xbc\xaf", b"\x1f\x8b", b"Rar!")):
+        raise Unreadable("document_unsupported")
+    return text_rows(_text(content))
+
+
+def _text(content: bytes) -> str:
+    """The text. Characters that steer and do not belong into one become another such, which each row tells about."""
+    try:
+        return text_of(content)
+    except Unreadable as refused:
+        bare = content.translate(None, _CONTROLS)
+        if refused.code != "document_unsupported" or len(bare) < _MOSTLY_TEXT * len(content):
+            raise
+    return text_of(content.translate(bytes.maketrans(_CONTROLS, b"\x7f" * len(_CONTROLS))))
+
+
+def _delimiter(text: str) -> str:
+    """What most rows agree on; where they do not, what stands in the headings."""
+    if found := delimiter_of(text, sure=True):
+        return found
+    first = text.lstrip("\r\n").partition("\n")[0]
+    counts = {each: first.count(each) for each in ";\t|"}
+    best = max(counts, key=lambda each: counts[each])
+    if counts[best]:
+        return best
+    lines = text[:100_000].splitlines()
+    usual = sum(line.count(",") == first.count(",") for line in lines)
+    return "," if "," in first and usual * 2 >= len(lines) else _ONE_COLUMN
+
+
+def text_rows(text: str) -> Iterator[Row]:
+    """The rows of a table of text; where no delimiter is found, every line is one cell."""
+    text = text.removeprefix("\ufeff")
+    number = 0
+    if said := _SAID.match(text):
+        delimiter, text, number = said.group(1), text[said.end() :], 1
+    else:
+        delimiter = _delimiter(text)
+    lines = _Lines(text)
+    width = 0
+    while lines.more():
+        number += 1
+        cells = _record(lines, delimiter, width)
+        width = width or len(cells)
+        yield Row(number, cells[:_WIDEST], cells_lost=any(cells[_WIDEST:]))
+
+
+def _record(lines: _Lines, delimiter: str, width: int) -> list[str]:
+    """One row. Lines that a quotation mark took by mistake are given back."""
+    lines.begin()
+    try:
+        cells: list[str] | None = next(csv.reader(lines, delimiter=delimiter), [])
+    except (csv.Error, _TooFar):
+        cells = None
+    if not lines.taken:
+        return []
+    alone = lines.taken[0].rstrip("\r\n").split(delimiter)
+    if cells is not None:
+        unclosed = lines.unbalanced() and not lines.more()
+        fits = len(cells) == width or not width
+        if not unclosed and (fits or len(lines.taken) == 1 or len(alone) != width):
+            return cells
+        if len(lines.taken) == 1 and (fits or len(alone) != width):
+            return cells
+    lines.keep_first()
+    return alone
+
+
+class _TooFar(Exception):
+    """One cell goes over more lines than anybody writes."""
+
+
+class _Lines:
+    """The lines of a text, of which the last ones taken can be given back."""
+
+    def __init__(self, text: str) -> None:
+        self._source = iter(io.StringIO(text, newline=""))
+        self._back: list[str] = []
+        self.taken: list[str] = []
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        if len(self.taken) >= _MOST_LINES:
+            raise _TooFar
+        line = self._back.pop() if self._back else next(self._source)
+        self.taken.append(line)
+        return line
+
+    def more(self) -> bool:
+        """Whether another line follows."""
+        if not self._back:
+            following = next(self._source, None)
+            if following is None:
+                return False
+            self._back.append(following)
+        return True
+
+    def begin(self) -> None:
+        """A row begins."""
+        self.taken = []
+
+    def keep_first(self) -> None:
+        """All lines but the first of this row are given back."""
+        self._back.extend(reversed(self.taken[1:]))
+        del self.taken[1:]
+
+    def unbalanced(self) -> bool:
+        """Whether a quotation mark of this row is never closed."""
+        return sum(line.count('"') for line in self.taken) % 2 == 1
