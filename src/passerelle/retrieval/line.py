@@ -11,7 +11,8 @@ from passerelle.retrieval import protocol
 from passerelle.retrieval.store import Unfit, Unreachable
 from passerelle.retrieval.summoning import Summons
 
-_TRIES = 3  # of a request whose owner dies: it may be the request that kills it
+# Seconds before each try of a request whose owner dies: another one may be starting, or it is the request that kills it.
+_PAUSES = (0.0, 0.0, 0.1, 0.5)
 _UNDER_WAY = 64  # requests of one connection
 
 
@@ -32,7 +33,8 @@ class Line:
         """What the owner answers. Raises Unreachable, Unfit."""
         try:
             async with asyncio.timeout(seconds), self._places:
-                for _ in range(_TRIES):
+                for pause in _PAUSES:
+                    await asyncio.sleep(pause)
                     with contextlib.suppress(ConnectionError):
                         return protocol.outcome(await self._exchange(request))
         except TimeoutError:

@@ -106,8 +106,8 @@ async def test_a_leader_that_was_overtaken_stops(database: Database) -> None:
         await until(lambda: follower.leads)
         assert leader.leads  # it does not know yet, and can write nothing
         leader._connect = reach  # type: ignore[method-assign]
-        await until(lambda: not leader.leads)
-        assert job.ended == 1
+        await until(lambda: job.ended == 1)
+        assert not leader.leads
         assert follower.leads
 
 
