@@ -154,7 +154,7 @@ class Bar:
         self._shown = False
 
     def _sentence(self, event: str, said: Mapping[str, Any]) -> str:
-        key = str(said["item"])
+        key = str(said.get("item", "an item"))  # a service of another version may tell less
         name = self._labels.get(key, key)
         if event == "item-lost":
             return f"  {name}: its worker was lost; it is tried again"

@@ -82,7 +82,7 @@ WITH mine AS (
 SELECT mine.claim, job.wish FROM mine JOIN job ON job.id = mine.job_id
 """)
 _LAPSED = text("""
-SELECT job_id, number, claim, losses FROM job_item
+SELECT job_id, number, key, claim, losses FROM job_item
 WHERE state = 'running' AND leased_until < clock_timestamp() ORDER BY leased_until LIMIT :most
 """)
 _STALLED = text("""
@@ -283,7 +283,7 @@ class Claims:
 
     async def _reclaim(self, row: Row[Any]) -> None:
         """One item whose worker is gone: queued again, failed when it was the third, cancelled with its job."""
-        item = {"number": row.number}
+        item = {"item": row.key, "number": row.number}
         async with self._database.begin() as connection, locked(connection, row.job_id) as book:
             if book is None:
                 return

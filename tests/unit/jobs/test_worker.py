@@ -211,6 +211,11 @@ async def test_items_of_a_lost_worker_are_done_by_another_and_a_poisoned_one_is_
     (item,) = await Desk(database).items("acme", job, state=ItemState.FAILED)
     assert item.trouble is not None
     assert item.trouble.code == "worker_lost"
+    async with database.begin() as connection:
+        told = await connection.execute(
+            text("SELECT data FROM job_event WHERE what IN ('item-lost', 'item-failed')")
+        )
+        assert {data["item"] for (data,) in told} == {item.key}
     await counts_agree(database)
 
 
