@@ -123,7 +123,8 @@ class Working:
             ground = self._ground
             from passerelle.jobs.worker import Pace, Worker  # noqa: PLC0415 - brings procrastinate
 
-            logging.getLogger("procrastinate").setLevel(logging.WARNING)
+            # It tells of every outage with its stack; we tell of it once, and of a worker that ends otherwise.
+            logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
             kinds = await ground.kinds()
             if self._leaves:
                 return

@@ -57,7 +57,10 @@ class Line:
             raise Unfit("The request is too long.")
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            writer.write(told)
+            try:
+                writer.write(told)
+            except RuntimeError as error:  # uvloop's word for a connection that is closed
+                raise ConnectionResetError("the owner is gone") from error
             await writer.drain()
             return await answer
         finally:
