@@ -204,7 +204,9 @@ async def _given_back(working: Working, kind: Doing, job: str, metrics: Metrics)
     await working.aclose()
     (item,) = await working.desk.items("acme", job)
     assert (item.state, item.attempts) == (ItemState.QUEUED, 0)
-    assert _value(metrics, "passerelle_job_items_total", kind="essay", end="given-back") == 1
+    # More than once where a turn that was looking for an item just then took it again: it gives it back, too.
+    assert (_value(metrics, "passerelle_job_items_total", kind="essay", end="given-back") or 0) >= 1
+    assert kind.ran == ["i1"]
 
 
 async def test_what_does_not_end_within_the_grace_is_given_back(database: Database, metrics: Metrics) -> None:

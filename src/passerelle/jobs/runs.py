@@ -159,6 +159,8 @@ class Runs:
         kind = run.claim.job.kind
         try:
             run.work = asyncio.create_task(self._work(run))
+            if self._stopping:  # it was taken, perhaps again, while we stopped: it is not even begun
+                run.stop(_Why.STOPPING)
             await asyncio.wait({run.work})
             end = await self._settle(run, run.work)
             self._counted(kind, end)
