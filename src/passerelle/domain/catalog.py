@@ -13,11 +13,13 @@ from typing import Any
 from passerelle.domain.ask import Capability, Task
 from passerelle.domain.billing import Budget, Power, Sharing, Tax, Terms, Webhook
 from passerelle.domain.cache import Caching
+from passerelle.domain.content import ContentRules
 from passerelle.domain.guardrails import Guardrail
 from passerelle.domain.identity import Issuer
 from passerelle.domain.limits import Concurrency, Limits
 from passerelle.domain.prices import Stated
 from passerelle.domain.rag import Rag
+from passerelle.domain.survey_work import SurveyRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,8 @@ class Tenant:
     issuers: tuple[Issuer, ...] = ()  # whose tokens are taken for this tenant
     cache: Caching | None = None  # None: nothing is kept
     rag: Rag | None = field(default_factory=Rag)  # None: it has no documents here
+    content: ContentRules | None = field(default_factory=ContentRules)  # None: no texts are worked on
+    surveys: SurveyRules | None = field(default_factory=SurveyRules)  # None: it has no surveys here
 
 
 @dataclass(frozen=True, slots=True)

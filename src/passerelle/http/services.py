@@ -22,7 +22,11 @@ from passerelle.http.vigil import Send, Vigil
 from passerelle.jobs.owners import JobsDesk
 from passerelle.ledger.budgets import Budgets
 from passerelle.ledger.outbox import Undelivered
+from passerelle.pipelines.enrichment.desk import Content
+from passerelle.pipelines.enrichment.desk import Nowhere as NoContent
 from passerelle.pipelines.rag.desk import Nowhere, Rag
+from passerelle.pipelines.surveys.desk import Nowhere as NoSurveys
+from passerelle.pipelines.surveys.desk import Surveys
 from passerelle.reports.desk import Desk
 from passerelle.reports.office import Office
 from passerelle.tenancy.ring import KeyRing
@@ -73,6 +77,8 @@ class Services:
     asking: Asking
     cache: CacheDesk = field(default_factory=Nothing)
     rag: Rag = field(default_factory=Nowhere)
+    content: Content = field(default_factory=NoContent)
+    surveys: Surveys = field(default_factory=NoSurveys)
 
 
 def services_of(request: Request) -> Services:
