@@ -204,14 +204,14 @@ class RagFields(Strict):
     limits: RagLimitFields | None = Field(default=None, description="How much may be kept.")
 
 
-def _switch(value: Any) -> Any:
+def switch(value: Any) -> Any:
     """`true` and a mapping switch it on, `false` off, whatever `defaults` say."""
     if isinstance(value, bool):
         return {"enabled": value}
     return {"enabled": True, **value} if isinstance(value, dict) else value
 
 
-class _OrSwitch:
+class OrSwitch:
     """Tells editors that a switch may stand in place of the mapping."""
 
     @classmethod
@@ -222,4 +222,4 @@ class _OrSwitch:
         return {"anyOf": [handler(schema), {"type": "boolean"}]}
 
 
-RagWords = Annotated[RagFields, BeforeValidator(_switch), _OrSwitch()]
+RagWords = Annotated[RagFields, BeforeValidator(switch), OrSwitch()]

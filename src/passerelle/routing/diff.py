@@ -18,6 +18,7 @@ from passerelle.routing.agreements import agreements
 from passerelle.routing.bounds import bounded
 from passerelle.routing.caching import cached
 from passerelle.routing.explain import Explanation, Step, explain
+from passerelle.routing.pipelines import worked
 from passerelle.routing.rag import CONSEQUENCES, documented
 from passerelle.routing.reach import Reach, newly_reached, reached
 from passerelle.routing.reasons import LeftOut, Why
@@ -206,6 +207,7 @@ def _settings(view: _View | None) -> dict[str, Any]:
         **bounded(tenant),
         **cached(tenant),
         **documented(tenant),
+        **worked(tenant),
     }
 
 

@@ -24,6 +24,7 @@ from passerelle.config.fields import BackendOptions, Country
 from passerelle.config.guardrails import GuardrailFields
 from passerelle.config.identity import IssuerFields
 from passerelle.config.limits import CorsFields, LimitFields
+from passerelle.config.pipelines import ContentWords, SurveyWords
 from passerelle.config.rag import RagWords
 from passerelle.domain.ask import Capability, Task
 from passerelle.policy.regions import REGIONS
@@ -244,6 +245,14 @@ class TenantFields(Strict):
     rag: RagWords | None = Field(
         default=None,
         description="How its documents are indexed and answered from; as is best, if unsaid or `true`.",
+    )
+    content: ContentWords | None = Field(
+        default=None,
+        description="How its texts are worked on by recipes; by its default model, if unsaid or `true`.",
+    )
+    surveys: SurveyWords | None = Field(
+        default=None,
+        description="How comments of its surveys are read; by its default model, if unsaid or `true`.",
     )
 
 

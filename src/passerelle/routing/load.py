@@ -25,6 +25,7 @@ from passerelle.routing.costs import cost_of_backend, cost_of_target
 from passerelle.routing.file import FileFields, ModelFields, TenantFields, file_model
 from passerelle.routing.misfits import misfits
 from passerelle.routing.notes import Notes
+from passerelle.routing.pipelines import pipelines
 from passerelle.routing.rag import check_names, documents
 from passerelle.routing.source import Path, read_source, version_of
 
@@ -273,6 +274,7 @@ def _tenant(
         **bounds(given.get, models=models, notes=notes),
         **caching(given.get, models=models, notes=notes),
         **documents(given.get, own=names, models=models, notes=notes),
+        **pipelines(given.get, own=names, models=models, notes=notes),
     )
 
 

@@ -17,8 +17,9 @@ from passerelle.domain.rag import MODEL_PREFIX, Rag, Urls
 from passerelle.domain.retrieval import Mode
 from passerelle.routing.agreements import Get
 from passerelle.routing.file import TenantFields
+from passerelle.routing.named import first_embedder, mixed, named_model
 from passerelle.routing.notes import Notes
-from passerelle.routing.plan import DEFAULT, make_plan
+from passerelle.routing.plan import make_plan
 from passerelle.routing.reasons import Why
 from passerelle.routing.source import Path
 from passerelle.wire.fetched import FetchRefused
@@ -43,12 +44,12 @@ def documents(get: Get, *, own: tuple[str, ...], models: Mapping[str, Model], no
     if get("rag", "enabled")[0] is False:
         return {"rag": None}
     named = {
-        word: _model(get, word, task, own=own, models=models, notes=notes)
+        word: named_model(get, "rag", word, task, own=own, models=models, notes=notes)
         for word, task in (("model", Task.CHAT), ("embedder", Task.EMBED), ("reranker", Task.RERANK))
     }
     embedder = get("rag", "embedder")[0]
     if embedder is None:
-        named["embedder"] = _first(own, models)
+        named["embedder"] = first_embedder(own, models)
     mode, place = get("rag", "mode")
     if mode in (Mode.DENSE, Mode.HYBRID) and named["embedder"] is None and embedder in (None, NONE):
         message = f"Nothing can be found by the mode {mode!r} without an embedder."
@@ -76,43 +77,6 @@ def documents(get: Get, *, own: tuple[str, ...], models: Mapping[str, Model], no
 
 def _or(said: Any, unsaid: Any) -> Any:
     return unsaid if said is None else said
-
-
-def _model(
-    get: Get, word: str, task: Task, *, own: tuple[str, ...], models: Mapping[str, Model], notes: Notes
-) -> str | None:
-    """The model that a word names; None where it names none, or one that may not stand there."""
-    name, place = get("rag", word)
-    if name is None or name == (DEFAULT if task is Task.CHAT else NONE):
-        return None
-    if not notes.known(name, models, place, what="model"):
-        return None
-    able = [other for other in own if other in models and models[other].task is task]
-    cure = f"Choose one of: {', '.join(able[:12])}." if able else f"Let it use a model for {task.value}."
-    if models[name].task is not task:
-        message = f"The task of {name!r} is {models[name].task.value}, and {task.value} is needed here."
-        notes.add("error", "C46", place, message, cure)
-        return None
-    if name not in own:
-        message = f"The {word} {name!r} of documents is not among the models that {_who(place)} may use."
-        notes.add("error", "C47", place, message, f"Add it to `models.allow`. {cure}")
-        return None
-    return str(name)
-
-
-def _who(place: Path) -> str:
-    return repr(place[1]) if place[0] == "tenants" else "every tenant"
-
-
-def _first(own: tuple[str, ...], models: Mapping[str, Model]) -> str | None:
-    """The embedder of a tenant that names none: its first whose vectors can all be compared with each other."""
-    able = (name for name in own if name in models and models[name].task is Task.EMBED)
-    return next((name for name in able if not _mixed(models[name])), None)
-
-
-def _mixed(model: Model) -> bool:
-    """Are its targets different models?"""
-    return len({target.model for target in model.targets}) > 1
 
 
 def _urls(get: Get, notes: Notes) -> Urls:
@@ -184,7 +148,7 @@ def check_documents(
 def _check_embedder(catalog: Catalog, tenant: Tenant, notes: Notes, *, place: Path, chosen: bool) -> None:
     """Vectors of different models have nothing to say about each other."""
     embedder = tenant.rag.embedder if tenant.rag else None
-    if embedder is not None and _mixed(catalog.models[embedder]):
+    if embedder is not None and mixed(catalog.models[embedder]):
         message = (
             f"The targets of {embedder!r} are different models, and documents of {tenant.name!r} that one of them "
             f"has indexed are not found by another."
