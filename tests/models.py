@@ -12,3 +12,9 @@ def shared_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
     return Path(named) if named else shared / "models"
+
+
+@pytest.fixture(scope="session")
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the packaged embedding model lies."""
+    return shared_models(tmp_path_factory)

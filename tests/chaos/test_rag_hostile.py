@@ -12,7 +12,8 @@ import orjson
 import pytest
 
 from tests.chaos.rag_hostile import FILES, HOST, ORDERS, URLS, File, obeyed
-from tests.e2e.rag_scene import SOURCE, Client, House, Reply, house
+from tests.e2e.rag_scene import SOURCE, Client, House, house
+from tests.e2e.replies import Reply
 from tests.fakes.script import Answer
 from tests.fakes.wire import Received
 

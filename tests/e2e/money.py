@@ -27,6 +27,7 @@ from passerelle.cli import main
 from passerelle.stores.database import Database
 from passerelle.stores.embedded import EmbeddedPostgres
 from tests.database import driver_address
+from tests.e2e.replies import Reply
 from tests.e2e.service import Service, started
 from tests.fakes.openai_like import OpenAiLike
 
@@ -113,7 +114,7 @@ class Shop:
 
     def call(
         self, path: str, *, key: str, body: Any = None, headers: Mapping[str, str] | None = None
-    ) -> Answered:
+    ) -> Reply:
         """One request."""
         return asked(self.service.url + path, key=key, body=body, headers=headers)
 
@@ -163,27 +164,7 @@ class Shop:
         self.service.config.write_text(yaml.safe_dump(self.config, sort_keys=False))
 
 
-@dataclass(frozen=True)
-class Answered:
-    """A reply, whole."""
-
-    status: int
-    headers: Mapping[str, str]  # names in lower case
-    raw: bytes
-
-    @property
-    def json(self) -> Any:
-        """Its body's document."""
-        return orjson.loads(self.raw)
-
-    @property
-    def told(self) -> tuple[int, str, str]:
-        """An error's status, code and message."""
-        error = self.json["error"]
-        return self.status, error["code"], error["message"]
-
-
-def asked(url: str, *, key: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answered:
+def asked(url: str, *, key: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
     """One request with a key."""
     sent = {"content-type": "application/json", "authorization": f"Bearer {key}", **(headers or {})}
     data = orjson.dumps(body) if body is not None else None
@@ -191,10 +172,10 @@ def asked(url: str, *, key: str, body: Any = None, headers: Mapping[str, str] | 
         with urllib.request.urlopen(
             urllib.request.Request(url, data=data, headers=sent), timeout=60
         ) as reply:
-            return Answered(reply.status, {k.lower(): v for k, v in reply.headers.items()}, reply.read())
+            return Reply(reply.status, {k.lower(): v for k, v in reply.headers.items()}, reply.read())
     except HTTPError as error:
         with error:
-            return Answered(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
+            return Reply(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
 
 
 def until(condition: Callable[[], bool], within: float = 20.0) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.rag_scene import CANARY, Client, House, Reply, canary, house
+from tests.e2e.rag_scene import CANARY, Client, House, canary, house
+from tests.e2e.replies import Reply
 
 TENANTS = ("acme", "ACME", "acme-b", "acme.b", "acm", "a")
 WHO: dict[str, list[str]] = {"open": [], "hr": ["hr"], "sales": ["sales"], "any": ["*"]}

@@ -22,6 +22,7 @@ from urllib.parse import quote, urlsplit
 import orjson
 import yaml
 
+from tests.e2e.replies import Reply
 from tests.e2e.service import Service, started
 from tests.fakes.openai_like import OpenAiLike
 from tests.fakes.script import Answer
@@ -76,31 +77,6 @@ def model(answer: Callable[[Received], str | Answer]) -> Iterator[Model]:
         loop.call_soon_threadsafe(end.set)
         thread.join(10)
         loop.close()
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A reply, whole."""
-
-    status: int
-    headers: Mapping[str, str]  # names in lower case
-    raw: bytes
-
-    @property
-    def json(self) -> Any:
-        """Its body's document."""
-        return orjson.loads(self.raw)
-
-    @property
-    def code(self) -> str | None:
-        """The code of the error it tells of."""
-        return self.json["error"]["code"] if self.status >= 400 and self.raw else None
-
-    @property
-    def everything(self) -> bytes:
-        """Headers and body."""
-        head = "\n".join(f"{name}: {value}" for name, value in self.headers.items())
-        return head.encode("latin-1") + b"\n\n" + self.raw
 
 
 @dataclass

@@ -24,7 +24,8 @@ from tests.e2e.rag_estate import (
     settled,
     told_by_metrics_and_logs,
 )
-from tests.e2e.rag_scene import Reply, canary
+from tests.e2e.rag_scene import canary
+from tests.e2e.replies import Reply
 
 _NEVER = {"document": "doc_" + "0" * 24, "job": "job_" + "0" * 24, "answer": "ans_" + "0" * 24}
 _NEVER |= {"conversation": "conv_" + "0" * 24, "collection": "never-was"}

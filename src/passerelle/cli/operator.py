@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, MutableMapping
 from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
@@ -85,7 +86,7 @@ def operating(settings: Settings) -> Generator[Operator, None, None]:
             here.close()
 
 
-class _Asking:
+class _Asking(ABC):
     """What is the same wherever the application is."""
 
     def fetch(self, method: str, path: str, body: Any = None, *, kind: str = _JSON) -> bytes:
@@ -120,9 +121,9 @@ class _Asking:
             raise CannotRun(_told(b"".join(parts), status))
         yield from parts
 
+    @abstractmethod
     def _ask(self, method: str, path: str, body: bytes, kind: str) -> Iterator[int | bytes]:
         """The status, then the body as it comes."""
-        raise NotImplementedError
 
 
 class _Connection(http.client.HTTPConnection):

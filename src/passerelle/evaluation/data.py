@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passerelle.domain.errors import CannotRun
+from passerelle.evaluation.folder import files_of
 
 STREAM = re.compile(r"cache_stream_(?P<language>[a-z]{2,3})(?:_(?P<name>[\w-]+))?\.jsonl")
 PAIRS = re.compile(r"cache_hardpairs_(?P<language>[a-z]{2,3})(?:_(?P<name>[\w-]+))?\.csv")
@@ -72,13 +73,7 @@ class Data:
 
 def read(folder: Path) -> Data:
     """What the folder holds. Raises CannotRun where there is nothing to read, or a file is malformed."""
-    try:
-        files = sorted(file for file in folder.iterdir() if file.is_file())
-    except OSError as error:
-        raise CannotRun(
-            f"The folder {folder} cannot be read: {error.strerror or type(error).__name__}.",
-            "Give --data a folder with evaluation data.",
-        ) from error
+    files = files_of(folder)
     streams = tuple(_stream(file, found) for file in files if (found := STREAM.fullmatch(file.name)))
     pairs = tuple(_pairs(file, found) for file in files if (found := PAIRS.fullmatch(file.name)))
     if not streams and not pairs:

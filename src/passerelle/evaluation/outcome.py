@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 from passerelle.cache.seams import Opinion
-from passerelle.evaluation.wilson import Share, wilson
+from passerelle.domain.shares import Share, wilson
 
 
 @dataclass(slots=True)

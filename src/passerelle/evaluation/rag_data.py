@@ -16,6 +16,7 @@ from typing import Any
 
 from passerelle.domain.errors import CannotRun
 from passerelle.domain.retrieval import Chunk
+from passerelle.evaluation.folder import files_of
 
 CORPUS = re.compile(r"retrieval_(?P<language>[a-z]{2,3})(?:_(?P<name>[\w-]+))?\.corpus\.jsonl")
 NAMED_LIKE = "retrieval_<language>_<name>.corpus.jsonl and .queries.jsonl"
@@ -44,13 +45,7 @@ class TestSet:
 
 def read(folder: Path) -> tuple[TestSet, ...]:
     """The test sets of a folder. Raises CannotRun where there are none, or a file is malformed."""
-    try:
-        files = sorted(file for file in folder.iterdir() if file.is_file())
-    except OSError as error:
-        raise CannotRun(
-            f"The folder {folder} cannot be read: {error.strerror or type(error).__name__}.",
-            "Give --data a folder with evaluation data.",
-        ) from error
+    files = files_of(folder)
     found = tuple(_set(file, match) for file in files if (match := CORPUS.fullmatch(file.name)))
     if not found:
         raise CannotRun(

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from passerelle.domain.shares import Share, wilson
 from passerelle.evaluation.headline import rounded
 from passerelle.evaluation.rag_data import TestSet
 from passerelle.evaluation.rag_run import Outcome, Ranks, Told
 from passerelle.evaluation.rag_scores import exact, f1, gained, holds, quantile, ranking
-from passerelle.evaluation.wilson import Share, wilson
 
 VERSION = 1  # of the names and what they mean
 WAYS = {

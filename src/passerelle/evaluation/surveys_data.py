@@ -17,6 +17,7 @@ from typing import Any
 
 from passerelle.domain.errors import CannotRun
 from passerelle.domain.surveys import Polarity
+from passerelle.evaluation.folder import files_of
 from passerelle.text.words import Language
 
 _LANGUAGE = "(?P<language>fr|en)"
@@ -72,13 +73,7 @@ class SurveySet:
 
 def read(folder: Path) -> tuple[SurveySet, ...]:
     """The folder's sets: those with aspects first. Raises CannotRun where there are none, or one is malformed."""
-    try:
-        files = sorted(file for file in folder.iterdir() if file.is_file())
-    except OSError as error:
-        raise CannotRun(
-            f"The folder {folder} cannot be read: {error.strerror or type(error).__name__}.",
-            "Give --data a folder with evaluation data.",
-        ) from error
+    files = files_of(folder)
     found = [
         _set(file, kind, match["name"], _LANGUAGES[match["language"]])
         for pattern, kind in zip(_NAMES, Kind, strict=True)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from passerelle.cache.decide import NORMAL, NOTCHES, PAIR, decide
 from passerelle.cache.entry import Member, Near
 from passerelle.cache.guard import objection
+from passerelle.domain.shares import Share, wilson
 from passerelle.evaluation.data import Pair, Pairs
 from passerelle.evaluation.questions import Question, question
 from passerelle.evaluation.vectors import Embedded
-from passerelle.evaluation.wilson import Share, wilson
 
 if TYPE_CHECKING:
     from passerelle.cache.entry import Vector

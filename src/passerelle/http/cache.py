@@ -14,15 +14,14 @@ from passerelle.cache.desk import Entry, Explained, Purge, Stats
 from passerelle.domain.ask import Route
 from passerelle.domain.caller import Caller, Role
 from passerelle.domain.errors import BadRequest, NotFound
-from passerelle.gateway.gateway import tenant_of
 from passerelle.http.access import MEMBER, TENANT_ADMIN
 from passerelle.http.intake import make_ask
 from passerelle.http.services import Services, services_of
+from passerelle.http.tenants import TenantName, whose
 from passerelle.http.wishes import is_tag
 
 router = APIRouter(prefix="/v1/cache", tags=["Cache"])
 
-TenantName = Annotated[str | None, Query(description="For the operator's keys; others have their own.")]
 AnswerId = Annotated[str, Path(description="From the header `x-passerelle-cache-id`.", max_length=64)]
 
 
@@ -153,7 +152,7 @@ async def stats(
     if caller.role is Role.ADMIN and tenant is None:
         names = [name for name, each in tenants.items() if each.cache is not None]
     else:
-        names = [_whose(services, caller, tenant)]
+        names = [whose(services.editions.catalog, caller, tenant).name]
     return StatsList(data=[_stats(await services.cache.stats(name)) for name in names])
 
 
@@ -177,7 +176,7 @@ async def purge(  # noqa: PLR0913, PLR0917 - one parameter each
 ) -> Deleted:
     """Delete answers: by exactly one of `tag`, `model`, `collection`, `prompt`, `user`, `all`."""
     services = services_of(request)
-    name = _whose(services, caller, tenant)
+    name = whose(services.editions.catalog, caller, tenant).name
     if [tag, model, collection, prompt, user, all_].count(None) != 5:
         message = "Write exactly one of `tag`, `model`, `collection`, `prompt`, `user` and `all=true`."
         raise BadRequest(message, code="invalid_value")
@@ -200,7 +199,7 @@ async def explain(
 ) -> ExplainedCard:
     """What would become of a question if it were asked now. Nothing is served, counted or learned."""
     services = services_of(request)
-    name = _whose(services, caller, tenant)
+    name = whose(services.editions.catalog, caller, tenant).name
     if (question.text is None) == (question.messages is None):
         raise BadRequest("Write one of `messages` and `text`.", code="invalid_value", param="messages")
     body = question.model_dump(exclude={"text"}, exclude_none=True)
@@ -228,7 +227,9 @@ async def forget(
     Names that no path can carry stand in the query: `DELETE /v1/cache?user=`.
     """
     services = services_of(request)
-    return Deleted(count=await services.cache.forget(_whose(services, caller, tenant), user))
+    return Deleted(
+        count=await services.cache.forget(whose(services.editions.catalog, caller, tenant).name, user)
+    )
 
 
 @router.get("/{answer}", dependencies=[Depends(TENANT_ADMIN)])
@@ -240,7 +241,7 @@ async def entry(
 ) -> EntryCard:
     """An answer that is kept."""
     services = services_of(request)
-    found = await services.cache.entry(_whose(services, caller, tenant), answer)
+    found = await services.cache.entry(whose(services.editions.catalog, caller, tenant).name, answer)
     if found is None:
         raise _no_entry(answer)
     return _entry(found)
@@ -255,7 +256,7 @@ async def drop(
 ) -> Response:
     """Delete an answer, and with it all that is known of the questions that share it."""
     services = services_of(request)
-    if not await services.cache.drop(_whose(services, caller, tenant), answer):
+    if not await services.cache.drop(whose(services.editions.catalog, caller, tenant).name, answer):
         raise _no_entry(answer)
     return Response(status_code=204)
 
@@ -270,24 +271,10 @@ async def feedback(
 ) -> FeedbackTaken:
     """Say whether an answer from the cache was right. One that is called wrong is not given again."""
     services = services_of(request)
-    name = _whose(services, caller, tenant)
+    name = whose(services.editions.catalog, caller, tenant).name
     if not await services.cache.feedback(name, answer, wrong=said.verdict == "wrong"):
         raise _no_entry(answer)
     return FeedbackTaken(id=answer, verdict=said.verdict)
-
-
-def _whose(services: Services, caller: Caller, tenant: str | None) -> str:
-    """The tenant that is meant: a caller's own, or the one that an operator's key names."""
-    catalog = services.editions.catalog
-    if caller.role is not Role.ADMIN:
-        own = tenant_of(caller, catalog).name
-        if tenant in (None, own):
-            return own
-    elif tenant is None:
-        raise BadRequest("`tenant` must name a tenant.", code="missing_tenant", param="tenant")
-    elif tenant in catalog.tenants:
-        return tenant
-    raise NotFound(f"There is no tenant {str(tenant)[:100]!r}.", code="unknown_tenant", param="tenant")
 
 
 def _known_model(services: Services, caller: Caller, tenant: str, model: str) -> None:

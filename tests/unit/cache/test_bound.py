@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passerelle.cache.bound import BETS, RISK, evidence, faultless, shown, upper
-from passerelle.evaluation.wilson import wilson
+from passerelle.domain.shares import wilson
 
 RUNS, CHECKS = 300, 800
 LOOKS = frozenset({*range(1, 40), *range(40, CHECKS + 1, 20)})

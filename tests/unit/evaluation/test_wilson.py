@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from passerelle.evaluation.wilson import wilson
+from passerelle.domain.shares import wilson
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ Nothing of a document is looked into here: a parser that a document breaks, fill
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-import sys
 from dataclasses import asdict
 
 import orjson
 import structlog
 
+from passerelle.domain.jobs import Values
+from passerelle.pipelines.documents.confined import confined
 from passerelle.pipelines.documents.parsed import Limits, Parsed, from_answer
 from passerelle.pipelines.documents.refusals import COSTLY, DAMAGED, refusal
 
@@ -51,50 +51,22 @@ async def parse(
         raise refusal("document_too_large")
     head = {"name": name[:1000], "declared": declared_type[:200], "limits": asdict(limits)}
     for _ in range(_TRIES):
-        answer, status = await _read(orjson.dumps(head) + b"\n", content, limits)
+        answer, status = await _read(head, content, limits)
         # Its own limits end it otherwise: this was the system, short of memory, or somebody's hand.
         if answer is None or status != -signal.SIGKILL:
             break
     return _judged(answer, status)
 
 
-async def _read(head: bytes, content: bytes, limits: Limits) -> tuple[bytes | None, int]:
+async def _read(head: Values, content: bytes, limits: Limits) -> tuple[bytes | None, int]:
     """What a child says of it, None when that is too much, and its exit status."""
-    # Isolated and without our environment: no settings, no secrets, no paths but the installation's.
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-B",
-        "-m",
-        _CHILD,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={"LC_ALL": "C.UTF-8"},
-        start_new_session=True,
-    )
     try:
-        async with asyncio.timeout(limits.seconds):
-            _, answer = await asyncio.gather(_tell(child.stdin, head, content), _hear(child, limits.output))
+        async with asyncio.timeout(limits.seconds), confined(_CHILD, head, content) as child:
+            answer = await _hear(child, limits.output)
             status = await child.wait()
     except TimeoutError:
         raise refusal(COSTLY) from None
-    finally:
-        await _end(child)
     return answer, status
-
-
-async def _tell(to: asyncio.StreamWriter | None, head: bytes, content: bytes) -> None:
-    if to is None:
-        return
-    # A child that refuses early stops listening, which is no error: it says why.
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        to.write(head)
-        for start in range(0, len(content), _AT_ONCE):
-            to.write(content[start : start + _AT_ONCE])
-            await to.drain()
-        to.close()
-        await to.wait_closed()
 
 
 async def _hear(child: asyncio.subprocess.Process, most: int) -> bytes | None:
@@ -106,15 +78,6 @@ async def _hear(child: asyncio.subprocess.Process, most: int) -> bytes | None:
             child.kill()
             return None
     return bytes(heard)
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    if child.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            child.kill()
-    if child.stdin is not None:
-        child.stdin.close()
-    await child.wait()
 
 
 def _judged(answer: bytes | None, status: int) -> Parsed:

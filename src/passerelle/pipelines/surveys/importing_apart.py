@@ -5,10 +5,8 @@ Answers arrive one by one while the file is read, so neither process holds them 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
-import sys
 from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from typing import Any
@@ -18,6 +16,7 @@ import structlog
 
 from passerelle.domain.errors import BadRequest, Refused, TooLarge, UnsupportedMedia
 from passerelle.domain.survey_data import Answer, Columns, RowTrouble, Tally
+from passerelle.pipelines.documents.confined import confined
 from passerelle.pipelines.documents.refusals import COSTLY, DAMAGED, refusal
 from passerelle.pipelines.surveys.importing import Opened, Rules
 from passerelle.pipelines.surveys.importing_wire import answer_from, opened_from, tally_from, trouble_from
@@ -25,7 +24,6 @@ from passerelle.pipelines.surveys.importing_wire import answer_from, opened_from
 _log = structlog.get_logger(__name__)
 
 _CHILD = "passerelle.pipelines.surveys.importing_child"
-_AT_ONCE = 256 * 1024  # bytes
 _LONGEST_LINE = 8 * 1024 * 1024  # bytes: an answer is shorter
 _RULES = Rules()
 
@@ -64,52 +62,18 @@ async def _said(
         "columns": None if columns is None else asdict(columns),
         "rules": {**asdict(rules), "key": base64.b64encode(rules.key).decode()},
     }
-    # Isolated and without our environment: no settings, no secrets, no paths but the installation's.
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-B",
-        "-m",
-        _CHILD,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={"LC_ALL": "C.UTF-8"},
-        start_new_session=True,
-        limit=_LONGEST_LINE,
-    )
-    telling = asyncio.create_task(_tell(child, orjson.dumps(head) + b"\n", content))
     try:
-        while child.stdout is not None and (line := await child.stdout.readline()):
-            said = orjson.loads(line)
-            if "refused" in said:
-                raise _refused(str(said["refused"]), str(said["message"]))
-            yield said
-        if await child.wait():
-            raise refusal(COSTLY)  # its limits ended it
+        async with confined(_CHILD, head, content, line=_LONGEST_LINE) as child:
+            while child.stdout is not None and (line := await child.stdout.readline()):
+                said = orjson.loads(line)
+                if "refused" in said:
+                    raise _refused(str(said["refused"]), str(said["message"]))
+                yield said
+            if await child.wait():
+                raise refusal(COSTLY)  # its limits ended it
     except ValueError as error:  # no JSON, or a line that has no end
         _log.warning("survey_reader_failed", error=type(error).__name__)
         raise refusal(DAMAGED) from None
-    finally:
-        telling.cancel()
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-        await asyncio.gather(telling, return_exceptions=True)
-        await child.wait()
-
-
-async def _tell(child: asyncio.subprocess.Process, head: bytes, content: bytes) -> None:
-    if child.stdin is None:
-        return
-    # A child that refuses early stops listening, which is no error: it says why.
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        child.stdin.write(head)
-        for start in range(0, len(content), _AT_ONCE):
-            child.stdin.write(content[start : start + _AT_ONCE])
-            await child.stdin.drain()
-        child.stdin.close()
-        await child.stdin.wait_closed()
 
 
 def _refused(code: str, message: str) -> Refused:
