@@ -43,7 +43,7 @@ from passerelle.http.front import App, Front
 from passerelle.http.inference import Scope, Send
 from passerelle.http.intake import Limits, Receive
 from passerelle.http.protocol import Edge, bounded
-from passerelle.http.services import Reloaded, Services
+from passerelle.http.services import Services
 from passerelle.http.vigil import Patience, Vigil
 from passerelle.jobs.owners import JobsDesk
 from passerelle.limits.breakers import Breakers
@@ -52,9 +52,14 @@ from passerelle.limits.memory import MemoryStore
 from passerelle.limits.places import Places
 from passerelle.limits.retries import Retries
 from passerelle.limits.store import LimitStore
+from passerelle.pipelines.enrichment.desk import Content
+from passerelle.pipelines.enrichment.desk import Nowhere as NoContent
 from passerelle.pipelines.rag.desk import Nowhere, Rag
+from passerelle.pipelines.surveys.desk import Nowhere as NoSurveys
+from passerelle.pipelines.surveys.desk import Surveys
 from passerelle.remembering import Ground as Standing
 from passerelle.remembering import Remembering
+from passerelle.routing.live import Reloaded
 from passerelle.routing.load import load
 from passerelle.serving import make_server
 from passerelle.stores.redis import Redis
@@ -224,6 +229,8 @@ async def serving(
     books: Books | None = None,
     rag: Rag | None = None,
     jobs: JobsDesk | None = None,
+    content: Content | None = None,
+    surveys: Surveys | None = None,
 ) -> AsyncIterator[Served]:
     """Serve a configuration on a free port until the block ends; the inference routes, or the `whole` surface.
 
@@ -231,7 +238,7 @@ async def serving(
     `watch` and `store` are what its calls share, where a test wants to hold them itself; `sinks` get records too;
     `desk` answers what is asked of the cache, in place of the cache itself, which keeps by the clock `now` and shares by
     `redis` and `qdrant` (address and key); `books` are where tries are written down, in place of the ledger in memory;
-    `rag` answers from documents, `jobs` is asked about jobs.
+    `rag` answers from documents, `jobs` is asked about jobs, `content` works on texts, `surveys` on comments.
     """
     environment = environment or {}
     keys = keys or FixedKeys(callers or {KEY.encode(): Caller("key_test", "acme", Role.MEMBER)})
@@ -247,7 +254,13 @@ async def serving(
     )
     services = _services(gateway, editions, keys=keys, limits=limits, patience=patience, rag=rag, jobs=jobs)
     cache = desk or _desk(remembering, editions, metrics)
-    services = replace(services, cache=cache, metrics=metrics.exposition)
+    services = replace(
+        services,
+        cache=cache,
+        metrics=metrics.exposition,
+        content=content or NoContent(),
+        surveys=surveys or NoSurveys(),
+    )
     app = build_app(services) if whole else Front(_nothing_else, hot_routes(services))
     try:
         if desk is None:

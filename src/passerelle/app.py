@@ -17,8 +17,8 @@ from passerelle.http.build import build_app
 from passerelle.http.front import App
 from passerelle.http.inference import Scope, Send
 from passerelle.http.intake import Receive
-from passerelle.http.services import Reloaded
 from passerelle.parts import Parts, open_parts
+from passerelle.routing.live import Reloaded
 from passerelle.serving import Budget, Inherited, Server, drain, listen, listen_privately, make_server
 from passerelle.settings import Settings
 

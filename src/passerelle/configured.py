@@ -5,18 +5,20 @@ from __future__ import annotations
 import functools
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import structlog
 
 from passerelle.backends.registry import kinds
 from passerelle.domain.catalog import Catalog
 from passerelle.domain.errors import ConfigurationRefused, Finding
-from passerelle.gateway.edition import Editions
-from passerelle.http.services import Reloaded
-from passerelle.routing.live import Live, read_text
+from passerelle.routing.live import Live, Reloaded, read_text
 from passerelle.routing.load import Loaded, load
 from passerelle.settings import Settings
-from passerelle.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from passerelle.gateway.edition import Editions
+    from passerelle.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 

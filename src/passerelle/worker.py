@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from passerelle.domain.errors import CannotRun, PasserelleError
-from passerelle.http.services import Reloaded
 from passerelle.parts import Parts, open_parts
+from passerelle.routing.live import Reloaded
 from passerelle.settings import Settings
 
 _log = structlog.get_logger(__name__)

@@ -38,6 +38,7 @@ _HEAVY = {
 _LATER = {
     "passerelle.cache.brute",
     "passerelle.cache.opening",
+    "passerelle.cli.operator_here",
     "passerelle.jobs.worker",
     "passerelle.pipelines.documents.chunks",
     "passerelle.pipelines.models.chat",

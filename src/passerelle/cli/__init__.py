@@ -3,53 +3,57 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
 import click
 
 from passerelle import __version__
-from passerelle.cli.cache import cache
-from passerelle.cli.configuration import check, explain_verb, schema
-from passerelle.cli.costs import costs
-from passerelle.cli.diff import diff_verb
-from passerelle.cli.doctor import doctor
-from passerelle.cli.import_litellm import import_litellm_verb
-from passerelle.cli.jobs import jobs
-from passerelle.cli.keys import keys
-from passerelle.cli.rag import rag
-from passerelle.cli.reload import reload
-from passerelle.cli.serve import serve_verb
-from passerelle.cli.surveys import surveys
-from passerelle.cli.worker import worker_verb
 from passerelle.domain.errors import CannotRun
 
+# Where each verb stands. It is imported when it is asked for: what one needs takes another a second to load.
+_VERBS: Mapping[str, tuple[str, str]] = {
+    "cache": ("cache", "cache"),
+    "check": ("configuration", "check"),
+    "costs": ("costs", "costs"),
+    "diff": ("diff", "diff_verb"),
+    "doctor": ("doctor", "doctor"),
+    "explain": ("configuration", "explain_verb"),
+    "import-litellm": ("import_litellm", "import_litellm_verb"),
+    "jobs": ("jobs", "jobs"),
+    "keys": ("keys", "keys"),
+    "rag": ("rag", "rag"),
+    "reload": ("reload", "reload"),
+    "schema": ("configuration", "schema"),
+    "serve": ("serve", "serve_verb"),
+    "surveys": ("surveys", "surveys"),
+    "worker": ("worker", "worker_verb"),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class _Verbs(click.Group):
+    """The verbs by name, each loaded when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        module, name = _VERBS[cmd_name]
+        found: Any = getattr(import_module(f"passerelle.cli.{module}"), name)
+        assert isinstance(found, click.Command)  # noqa: S101 - the table above
+        return found
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="passerelle")
 def passerelle() -> None:
     """One OpenAI-style API over every place a Hugging Face model can run, switched per tenant by one file.
 
     Exit status: 0 done, 1 a check failed, 2 cannot run.
     """
-
-
-for _verb in (
-    serve_verb,
-    cache,
-    check,
-    costs,
-    diff_verb,
-    doctor,
-    explain_verb,
-    import_litellm_verb,
-    jobs,
-    keys,
-    rag,
-    reload,
-    schema,
-    surveys,
-    worker_verb,
-):
-    passerelle.add_command(_verb)
 
 
 def main() -> None:

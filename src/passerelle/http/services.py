@@ -10,7 +10,6 @@ from fastapi import Request
 
 from passerelle.cache.desk import Desk as CacheDesk
 from passerelle.cache.desk import Nothing
-from passerelle.domain.errors import Finding
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.gateway.scout import Scout
@@ -29,19 +28,11 @@ from passerelle.pipelines.surveys.desk import Nowhere as NoSurveys
 from passerelle.pipelines.surveys.desk import Surveys
 from passerelle.reports.desk import Desk
 from passerelle.reports.office import Office
+from passerelle.routing.live import Reloaded
 from passerelle.tenancy.ring import KeyRing
 from passerelle.tenancy.store import KeyStore
 
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Reloaded:
-    """The outcome of a reload: whether the file is in force, and what was found in it."""
-
-    applied: bool
-    version: str
-    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)

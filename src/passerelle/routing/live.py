@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from passerelle.domain.catalog import Catalog
@@ -37,6 +38,15 @@ def read_text(path: Path) -> str:
         raise CannotRun(
             f"The configuration {path} is not UTF-8: line {line} holds other bytes.", "Save it as UTF-8."
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The outcome of a reload: whether the file is in force, and what was found in it."""
+
+    applied: bool
+    version: str
+    findings: tuple[Finding, ...]
 
 
 class Live:

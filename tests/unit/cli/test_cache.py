@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def _card(promise: dict[str, Any] | None = None) -> dict[str, Any]:
 
 def _run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reply: Any, *words: str) -> Result:
     # The group has the module's name, so that the package's attribute is the group.
-    monkeypatch.setattr(sys.modules["passerelle.cli.cache"], "order", lambda *_: reply)
+    monkeypatch.setattr(import_module("passerelle.cli.cache"), "order", lambda *_: reply)
     return CliRunner().invoke(cache, [*words, "--data", str(tmp_path)])
 
 

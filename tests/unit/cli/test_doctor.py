@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ class _Service:
         self.cards: list[dict[str, Any]] = []
         self.orders: list[tuple[str, str]] = []
         self.refuses: CannotRun | None = None
-        monkeypatch.setattr(sys.modules["passerelle.cli.doctor"], "order", self._order)
+        monkeypatch.setattr(import_module("passerelle.cli.doctor"), "order", self._order)
 
     def _order(self, settings: object, method: str, path: str, body: object = None) -> Any:
         self.orders.append((method, path))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ class Service:
 def given(monkeypatch: pytest.MonkeyPatch, service: Service, *modules: str) -> None:
     """Have verbs of these modules ask that service."""
     for name in modules:
-        module = sys.modules[f"passerelle.cli.{name}"]
+        module = import_module(f"passerelle.cli.{name}")
         for attribute, ours in (("order", service.asked), ("operating", service.operating)):
             if hasattr(module, attribute):
                 monkeypatch.setattr(module, attribute, ours)

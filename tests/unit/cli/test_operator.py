@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -71,7 +71,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> Here:
     found = Here()
-    module = sys.modules["passerelle.cli.operator"]
+    module = import_module("passerelle.cli.operator_here")
     monkeypatch.setattr(module, "open_parts", found.parts)
     monkeypatch.setattr(module, "build_app", lambda _: found.app)
     return found
