@@ -237,8 +237,7 @@ async def serving(
     `wrap` puts something in front of the application; `patience` is how long streams are watched idly;
     `watch` and `store` are what its calls share, where a test wants to hold them itself; `sinks` get records too;
     `desk` answers what is asked of the cache, in place of the cache itself, which keeps by the clock `now` and shares by
-    `redis` and `qdrant` (address and key); `books` are where tries are written down, in place of the ledger in memory;
-    `rag` answers from documents, `jobs` is asked about jobs, `content` works on texts, `surveys` on comments.
+    `redis` and `qdrant` (address and key); `books` hold tries in place of the ledger in memory; others answer for parts.
     """
     environment = environment or {}
     keys = keys or FixedKeys(callers or {KEY.encode(): Caller("key_test", "acme", Role.MEMBER)})
@@ -252,15 +251,10 @@ async def serving(
     gateway, remembering = _with_cache(
         editions, metrics=metrics, books=books or ledger.books, sinks=[records.append, *sinks], **shared
     )
-    services = _services(gateway, editions, keys=keys, limits=limits, patience=patience, rag=rag, jobs=jobs)
+    given: dict[str, Any] = {"rag": rag, "jobs": jobs, "content": content, "surveys": surveys}
+    services = _services(gateway, editions, keys=keys, limits=limits, patience=patience, **given)
     cache = desk or _desk(remembering, editions, metrics)
-    services = replace(
-        services,
-        cache=cache,
-        metrics=metrics.exposition,
-        content=content or NoContent(),
-        surveys=surveys or NoSurveys(),
-    )
+    services = replace(services, cache=cache, metrics=metrics.exposition)
     app = build_app(services) if whole else Front(_nothing_else, hot_routes(services))
     try:
         if desk is None:
@@ -317,8 +311,10 @@ def _services(
     keys: Keys,
     limits: Limits | None,
     patience: Patience | None,
-    rag: Rag | None,
-    jobs: JobsDesk | None,
+    rag: Any,
+    jobs: Any,
+    content: Any,
+    surveys: Any,
 ) -> Services:
     rag = rag or Nowhere()
     return Services(
@@ -337,9 +333,11 @@ def _services(
         around=None,
         ready=lambda: True,
         degraded=list,
-        jobs=jobs,  # type: ignore[arg-type]  # its routes have tests of their own, on PostgreSQL
+        jobs=jobs,  # its routes have tests of their own, on PostgreSQL
         asking=Asking(gateway, editions, rag),
         rag=rag,
+        content=content or NoContent(),
+        surveys=surveys or NoSurveys(),
     )
 
 

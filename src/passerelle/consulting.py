@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from passerelle.pipelines.rag.library import Shelves
     from passerelle.pipelines.rag.opening import Opened
     from passerelle.pipelines.rag.reading import Readings
+    from passerelle.retrieval.store import Chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,10 @@ class Consulting:
         opened = await self._open()
         await opened.warm()
         return opened.readings
+
+    async def chunks(self) -> Chunks:
+        """The store of passages. Raises Unavailable where this process cannot have it."""
+        return await (await self._open()).chunks()
 
     async def kinds(self) -> Kinds:
         """What its jobs are. Raises Unavailable where this process cannot read documents."""

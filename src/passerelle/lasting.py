@@ -1,22 +1,33 @@
-"""What outlives a request: jobs, the documents that they read, and answers from those."""
+"""What outlives a request: jobs, the documents, texts and surveys that they work on, and answers from those."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from passerelle.cache.desk import Desk as CacheDesk
 from passerelle.consulting import Consulting
 from passerelle.consulting import Ground as Documents
+from passerelle.domain.errors import Unavailable
+from passerelle.enriching import Enriching
+from passerelle.enriching import Ground as Texts
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.http.ask import Asking
+from passerelle.jobs.kinds import Kind, Kinds
 from passerelle.settings import Settings
 from passerelle.stores.database import Database
+from passerelle.surveying import Ground as Comments
+from passerelle.surveying import Surveying
 from passerelle.telemetry.metrics import Metrics
 from passerelle.working import Ground as Work
 from passerelle.working import Working, grace_of
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +45,12 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """Jobs, documents, and who answers a request, from those or from a model."""
+    """Jobs, documents, texts, surveys, and who answers a request, from documents or from a model."""
 
     working: Working
     consulting: Consulting
+    enriching: Enriching
+    surveying: Surveying
     asking: Asking
 
 
@@ -57,12 +70,28 @@ async def open_lasting(stack: AsyncExitStack, settings: Settings, ground: Ground
         )
     )
     stack.push_async_callback(consulting.aclose)
+    enriching = Enriching(
+        Texts(ground.database, ground.editions, ground.gateway, rag=consulting, desk=lambda: working.desk)
+    )
+    stack.push_async_callback(enriching.aclose)
+    surveying = Surveying(
+        Comments(
+            database=ground.database,
+            editions=ground.editions,
+            gateway=ground.gateway,
+            rag=consulting,
+            chunks=consulting.chunks,
+            secret=ground.secret,
+            desk=lambda: working.desk,
+        )
+    )
+    stack.push_async_callback(surveying.aclose)
     working = Working(
         Work(
             database=ground.database,
             metrics=ground.metrics,
-            kinds=consulting.kinds,
-            periodic=consulting.periodic(),
+            kinds=_all(consulting.kinds, enriching.kinds, surveying.kinds),
+            periodic=(*consulting.periodic(), *enriching.periodic(), *surveying.periodic()),
             share_of=ground.editions.share,
             concurrency=settings.job_concurrency,
             grace=grace_of(settings.drain_seconds),
@@ -71,7 +100,26 @@ async def open_lasting(stack: AsyncExitStack, settings: Settings, ground: Ground
     stack.push_async_callback(working.aclose)
     asking = Asking(ground.gateway, ground.editions, consulting)
     stack.push_async_callback(asking.aclose)
-    return Lasting(working, consulting, asking)
+    return Lasting(working, consulting, enriching, surveying, asking)
+
+
+def _all(*rooms: Callable[[], Awaitable[Kinds]]) -> Callable[[], Awaitable[Kinds]]:
+    """The kinds of all rooms; those of one that this process cannot have are left to others, if there is any other."""
+
+    async def kinds() -> Kinds:
+        found: dict[str, Kind] = {}
+        away: Unavailable | None = None
+        for room in rooms:
+            try:
+                found |= await room()
+            except Unavailable as error:
+                away = error
+                _log.info("jobs_left_to_others", reason=error.message[:300])
+        if away is not None and not found:
+            raise away
+        return found
+
+    return kinds
 
 
 def qdrant_of(settings: Settings) -> tuple[str, str | None] | None:

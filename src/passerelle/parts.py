@@ -146,8 +146,7 @@ async def open_parts(settings: Settings, *, shares_folder: bool = False) -> Asyn
         state = {"ready": True}
         cache = _desk(remembering, editions, metrics)
         ours = Lasts(ground.folder.path, ground.database, ground.pepper, metrics, editions, gateway, cache)
-        own = not shares_folder and settings.workers == 1
-        lasting = await open_lasting(stack, settings, ours, alone=own)
+        lasting = await open_lasting(stack, settings, ours, alone=not shares_folder and settings.workers == 1)
         services = Services(
             gateway=gateway,
             editions=editions,
@@ -168,11 +167,13 @@ async def open_parts(settings: Settings, *, shares_folder: bool = False) -> Asyn
             asking=lasting.asking,
             cache=cache,
             rag=lasting.consulting,
+            content=lasting.enriching,
+            surveys=lasting.surveying,
         )
-        pulse = Pulse(editions, admission.watch.places)
-        runs = (ring.run(settings.key_refresh_seconds), live.watch(_WATCH_SECONDS))
-        for run in (*runs, callers.run(), vigil.run(), scout.run(), pulse.run()):
-            await in_background(stack, run)
+        await in_background(stack, ring.run(settings.key_refresh_seconds))
+        for part in (callers, vigil, scout, Pulse(editions, admission.watch.places)):
+            await in_background(stack, part.run())
+        await in_background(stack, live.watch(_WATCH_SECONDS))
         yield Parts(services, ground.folder, live, metrics, lasting.working, state)
 
 

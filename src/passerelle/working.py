@@ -48,6 +48,7 @@ _WORK = text("""
 SELECT EXISTS (SELECT FROM job) OR EXISTS (SELECT FROM rag_document WHERE refresh IS NOT NULL)
     OR EXISTS (SELECT FROM rag_conversation) OR EXISTS (SELECT FROM rag_collection WHERE dropping)
     OR EXISTS (SELECT FROM rag_document WHERE state = 'deleting')
+    OR EXISTS (SELECT FROM content_job) OR EXISTS (SELECT FROM survey)
 """)
 
 

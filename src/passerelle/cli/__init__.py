@@ -16,6 +16,7 @@ from passerelle.domain.errors import CannotRun
 _VERBS: Mapping[str, tuple[str, str]] = {
     "cache": ("cache", "cache"),
     "check": ("configuration", "check"),
+    "content": ("content", "content"),
     "costs": ("costs", "costs"),
     "diff": ("diff", "diff_verb"),
     "doctor": ("doctor", "doctor"),

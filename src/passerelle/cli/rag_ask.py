@@ -47,7 +47,7 @@ def ask(
         answer = order(settings, "POST", path, body)
         click.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
     else:
-        answer = _streamed(settings, path, body)
+        answer = streamed(settings, path, body)
         _sources(answer)
     if answer["refused"]:
         sys.exit(1)
@@ -84,10 +84,10 @@ def search(
         click.echo("Nothing is found.")
     for number, each in enumerate(found["data"], 1):
         click.echo(plain(f"{number}. {_place(each)}  {each['score']:.3f}"))
-        click.echo(f"   {_short(each['text'])}")
+        click.echo(f"   {short(each['text'])}")
 
 
-def _streamed(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
+def streamed(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Print the answer as it comes; the whole of it."""
     whole: dict[str, Any] | None = None
     with operating(settings) as operator:
@@ -113,7 +113,7 @@ def _sources(answer: dict[str, Any]) -> None:
     for source in sources:
         doubt = "" if source["supported"] else "  (its words do not show what is said)"
         click.echo(plain(f"[{source['number']}] {_place(source)}{doubt}"))
-        click.echo(f"    “{_short(source['quote'])}”")
+        click.echo(f"    “{short(source['quote'])}”")
     seconds = sum(answer["latency"].values())
     whole = answer["latency"].get("total", seconds)
     click.echo(plain(f"{answer['model']}, {whole:.1f} s, {answer['cost']}"), err=True)
@@ -125,7 +125,8 @@ def _place(source: dict[str, Any]) -> str:
     return f"{source['title'] or source['document']}{page}{url}"
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """A quote in one line, cut where it is long."""
     text = plain(" ".join(text.split()))
     return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 1]}…"
 

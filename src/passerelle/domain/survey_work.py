@@ -78,7 +78,8 @@ class Checked:
     """A version of a codebook beside the one that is in use, on corrections that neither has learned from.
 
     `low` and `high` hold the change of micro-F1 in 95 of 100 resamplings of the comments (paired bootstrap). `lost`: ids
-    of comments that were right and are not any more. `worse`: the interval is below nought.
+    of comments that were right and are not any more. `worse`: the interval is below nought. `forced`: it was taken into
+    use all the same.
     """
 
     before: Figures | None  # None: none is in use yet
@@ -88,6 +89,7 @@ class Checked:
     high: float = 0.0
     lost: tuple[str, ...] = ()
     at: datetime | None = None
+    forced: bool = False
 
     @property
     def worse(self) -> bool:

@@ -103,7 +103,8 @@ class Correction:
     """What a person said of a text, after something else had been said of it.
 
     `right` holds ids of categories; an empty one says that none fits, None that nothing was said of categories; so with
-    `right_polarity`. `codebook` is the version that the ids are from. A revoked correction teaches nothing.
+    `right_polarity`. `codebook` is the version that the ids are from. A revoked correction teaches nothing. `wrong` is what
+    was said and is not right. `confirmed`: what was said before was right as it was.
     """
 
     text: str
@@ -114,3 +115,4 @@ class Correction:
     wrong_polarity: Polarity | None = None
     codebook: int = 0
     revoked: bool = False
+    confirmed: bool = False

@@ -8,63 +8,14 @@ Imports numpy: imported late.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-RESAMPLES = 500
+from passerelle.pipelines.surveys.promoting_scores import Counted, Gain, counted, draws, f1, gain_of
+
+__all__ = ["Counted", "Gain", "calibration_error", "counted", "f1", "gained"]
+
 _BINS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Comments by labels: what was said, what is right. Labels that are only said count for micro-F1."""
-
-    said: NDArray[np.float64]
-    right: NDArray[np.float64]
-
-    def f1(
-        self, weights: NDArray[np.float64] | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Micro and macro, one for each row of `weights` (draws, comments); without them, for the comments as they are."""
-        weights = np.ones((1, len(self.said))) if weights is None else weights
-        hits = weights @ (self.said * self.right)
-        both = weights @ self.said + weights @ self.right
-        seen = (weights @ self.right) > 0
-        each = np.where(seen, 2 * hits / np.maximum(both, 1e-9), 0.0)
-        micro = 2 * hits.sum(axis=1) / np.maximum(both.sum(axis=1), 1e-9)
-        return micro, each.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """A difference and its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def counted(said: Sequence[Collection[str]], right: Sequence[Collection[str]]) -> Counted:
-    """Sets of labels as numbers."""
-    labels = sorted({label for one in (*said, *right) for label in one})
-    place = {label: column for column, label in enumerate(labels)}
-
-    def table(sets: Sequence[Collection[str]]) -> NDArray[np.float64]:
-        found = np.zeros((len(sets), max(1, len(labels))))
-        for row, one in enumerate(sets):
-            for label in one:
-                found[row, place[label]] = 1.0
-        return found
-
-    return Counted(table(said), table(right))
-
-
-def f1(said: Sequence[Collection[str]], right: Sequence[Collection[str]]) -> tuple[float, float]:
-    """Micro and macro."""
-    micro, macro = counted(said, right).f1()
-    return float(micro[0]), float(macro[0])
 
 
 def gained(
@@ -75,8 +26,7 @@ def gained(
     seed: int = 0,
 ) -> Gain:
     """What macro-F1 gains over another way, mean over runs; run by run, `ways` and `over` say something of each comment."""
-    draw = np.random.default_rng(seed).multinomial(len(right), [1 / len(right)] * len(right), RESAMPLES)
-    weights = np.concatenate([np.ones((1, len(right))), draw.astype(np.float64)])
+    weights = draws(len(right), seed=seed)
     differences = np.mean(
         [
             counted(one, right).f1(weights)[1] - counted(other, right).f1(weights)[1]
@@ -84,8 +34,7 @@ def gained(
         ],
         axis=0,
     )
-    low, high = np.quantile(differences[1:], [0.025, 0.975])
-    return Gain(float(differences[0]), float(low), float(high))
+    return gain_of(differences)
 
 
 def calibration_error(confidence: Sequence[float], right: Sequence[bool]) -> float:

@@ -26,6 +26,10 @@ from passerelle.http import (
     admin,
     backends,
     cache,
+    content,
+    content_export,
+    content_items,
+    content_jobs,
     contract,
     costs,
     docs,
@@ -37,6 +41,7 @@ from passerelle.http import (
     rag,
     rag_answers,
     rag_documents,
+    surveys,
 )
 from passerelle.http.access import MEMBER, PUBLIC, check_every_route, every_route, policy_of
 from passerelle.http.front import App, Front
@@ -84,6 +89,11 @@ def build_app(services: Services) -> Front:
         rag,
         rag_documents,
         rag_answers,
+        content,
+        content_jobs,
+        content_items,
+        content_export,
+        surveys,
         jobs,
         costs,
         cache,

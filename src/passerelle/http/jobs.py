@@ -5,7 +5,7 @@ Every key of the tenant sees its jobs. Those that change its documents are chang
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
@@ -15,13 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from passerelle.domain.caller import Caller
 from passerelle.domain.catalog import Tenant
+from passerelle.domain.content import ContentRules
 from passerelle.domain.errors import BadRequest, Conflict
 from passerelle.domain.jobs import Event, Item, ItemState, Job, JobState
+from passerelle.domain.rag import Rag
+from passerelle.domain.survey_work import SurveyRules
 from passerelle.http.access import MEMBER
 from passerelle.http.events import EVENT_STREAM, Feed, event
-from passerelle.http.rag_place import RAG_JOBS, check_writer
 from passerelle.http.services import services_of
-from passerelle.http.tenants import TenantName, whose
+from passerelle.http.tenants import TenantName, check_writer, whose
 from passerelle.http.texts import Text
 from passerelle.jobs.owners import JobsDesk
 
@@ -113,6 +115,14 @@ class Again(BaseModel):
     )
 
 
+# By how a kind's name begins: the rules that say who may change what its jobs work on, and what that is called.
+_ROOMS: Mapping[str, tuple[Callable[[Tenant], Rag | ContentRules | SurveyRules | None], str]] = {
+    "rag": (lambda tenant: tenant.rag, "documents"),
+    "content": (lambda tenant: tenant.content, "texts"),
+    "surveys": (lambda tenant: tenant.surveys, "surveys"),
+}
+
+
 class Board:
     """What a caller may ask of jobs, and whose they are."""
 
@@ -132,8 +142,10 @@ class Board:
     async def changeable(self, job: str) -> Job:
         """A job that this caller may change. Raises NotFound and Forbidden."""
         found = await self.desk.look(self.name, job)
-        if found.kind.startswith(RAG_JOBS) and self.tenant.rag is not None:
-            check_writer(self.caller, self.tenant.rag)
+        for room, (rules, what) in _ROOMS.items():
+            wanted = rules(self.tenant)
+            if found.kind.startswith(room) and wanted is not None:
+                check_writer(self.caller, wanted.writers, what=what)
         return found
 
 

@@ -6,7 +6,7 @@ An answer's calls stop when its caller hangs up, and a stream of one ends when i
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
@@ -51,6 +51,8 @@ from passerelle.http.wishes import wishes_of
 from passerelle.pipelines.rag.speaking import fact_headers
 
 router = APIRouter(prefix="/v1/rag", tags=["RAG"])
+
+Shown = Callable[[Citation | Answered], Awaitable[dict[str, Any]]]  # what a source, or an answer, is shown as
 
 _LONGEST_SYSTEM = 20_000  # characters
 _MOST_PASSAGES = 50  # that a model may be shown
@@ -133,10 +135,9 @@ def _finite(number: float) -> float:
     return number
 
 
-class ChatRequest(_Body):
+class ChatWords(_Body):
     """A question, or a conversation whose last message is one."""
 
-    collection: PathName = Field(examples=["faq"])
     question: QuestionText | None = None
     messages: list[Message] | None = Field(
         default=None,
@@ -148,7 +149,6 @@ class ChatRequest(_Body):
         default=None, description="To be gone on with; only where the tenant keeps conversations."
     )
     stream: bool = False
-    groups: _GroupNames | None = None
     filter: Filter | None = None
     k: int | None = Field(default=None, ge=1, le=_MOST_PASSAGES, description="Passages, at most.")
     mode: _ModeName | None = None
@@ -160,6 +160,13 @@ class ChatRequest(_Body):
         Field(default=None, max_length=16)
     )
     cache: CacheWishes | None = None
+
+
+class ChatRequest(ChatWords):
+    """A question to a collection, or a conversation whose last message is one."""
+
+    collection: PathName = Field(examples=["faq"])
+    groups: _GroupNames | None = None
 
 
 class Feedback(_Body):
@@ -205,13 +212,13 @@ async def chat(asked: ChatRequest, request: Request, here: Here) -> Response:
 
     With `stream`: events `delta` (`text`), `citation`, and in the end `answer`, the whole of it; or `error`.
     """
-    question = _question(asked, request, here)
+    question = question_of(asked, request, collection=asked.collection, groups=here.groups(asked.groups))
     reading = await here.reading()
     happening = reading.answer(here.asker, question, stream=asked.stream)
     if asked.stream:
         head: Headers = []
-        return Feed(_told(happening, head), vigil=here.services.vigil, caller=here.caller, head=head)
-    return Whole(lambda: _whole(happening))
+        return Feed(told(happening, head), vigil=here.services.vigil, caller=here.caller, head=head)
+    return Whole(lambda: whole(happening))
 
 
 @router.post("/answers/{answer}/feedback", dependencies=[Depends(MEMBER)])
@@ -253,15 +260,16 @@ async def forget(conversation: ConversationId, here: Here, user: UserQuery = "")
     return Response(status_code=204)
 
 
-def _question(asked: ChatRequest, request: Request, here: Here) -> Question:
+def question_of(asked: ChatWords, request: Request, *, collection: str, groups: frozenset[str]) -> Question:
+    """What is asked of a collection, for those groups. Raises BadRequest."""
     head = read_head(request.scope["headers"])
     system, turns = _turns(asked)
     options = asked.model_dump(include={"temperature", "max_tokens", "user", "metadata"}, exclude_none=True)
     cache = asked.cache.model_dump(by_alias=True, exclude_none=True) if asked.cache is not None else None
     return Question(
-        collection=asked.collection,
+        collection=collection,
         turns=turns,
-        groups=here.groups(asked.groups),
+        groups=groups,
         conditions=conditions_of(asked.filter),
         k=asked.k,
         mode=None if asked.mode is None else Mode(asked.mode),
@@ -275,7 +283,7 @@ def _question(asked: ChatRequest, request: Request, here: Here) -> Question:
     )
 
 
-def _turns(asked: ChatRequest) -> tuple[str, tuple[Turn, ...]]:
+def _turns(asked: ChatWords) -> tuple[str, tuple[Turn, ...]]:
     """What the application says beside, and the conversation. Raises BadRequest."""
     if (asked.question is None) == (asked.messages is None):
         raise BadRequest("Write one of `question` and `messages`.", code="invalid_value", param="question")
@@ -293,7 +301,14 @@ def _turns(asked: ChatRequest) -> tuple[str, tuple[Turn, ...]]:
     return "\n\n".join(aside), turns
 
 
-async def _whole(happening: AsyncGenerator[Happened, None]) -> tuple[Any, dict[str, str]]:
+async def _shown(said: Citation | Answered) -> dict[str, Any]:
+    card = answer_card(said) if isinstance(said, Answered) else citation_card(said)
+    return card.model_dump(mode="json")
+
+
+async def whole(
+    happening: AsyncGenerator[Happened, None], shown: Shown = _shown
+) -> tuple[Any, dict[str, str]]:
     """The answer, once it is whole, and its headers."""
     head: Headers = []
     async with aclosing(happening) as events:
@@ -303,12 +318,14 @@ async def _whole(happening: AsyncGenerator[Happened, None]) -> tuple[Any, dict[s
             elif isinstance(each, Answered):
                 overhead = (b"x-passerelle-overhead-ms", b"%.2f" % (each.overhead * 1000))
                 head += [*fact_headers(each.facts), overhead, (b"x-passerelle-cost", header(each.cost))]
-                told = {name.decode("ascii"): value.decode("ascii") for name, value in head}
-                return answer_card(each).model_dump(mode="json"), told
+                headers = {name.decode("ascii"): value.decode("ascii") for name, value in head}
+                return await shown(each), headers
     raise _broken()
 
 
-async def _told(happening: AsyncGenerator[Happened, None], head: Headers) -> AsyncGenerator[bytes, None]:
+async def told(
+    happening: AsyncGenerator[Happened, None], head: Headers, shown: Shown = _shown
+) -> AsyncGenerator[bytes, None]:
     """The events; `head` is given the headers that are known before the first of them."""
     async with aclosing(happening) as events:
         async for each in events:
@@ -317,9 +334,9 @@ async def _told(happening: AsyncGenerator[Happened, None], head: Headers) -> Asy
             elif isinstance(each, Said):
                 yield event("delta", {"text": each.text})
             elif isinstance(each, Citation):
-                yield event("citation", citation_card(each).model_dump(mode="json"))
+                yield event("citation", await shown(each))
             else:
-                yield event("answer", answer_card(each).model_dump(mode="json"))
+                yield event("answer", await shown(each))
                 return
     raise _broken()
 

@@ -14,15 +14,11 @@ from passerelle.domain.errors import Forbidden
 from passerelle.domain.rag import Rag
 from passerelle.http.access import MEMBER
 from passerelle.http.services import Services, services_of
-from passerelle.http.tenants import TenantName, whose
+from passerelle.http.tenants import TenantName, check_writer, whose
 from passerelle.http.texts import PathName
 from passerelle.pipelines.rag.desk import Groups, Library, Reading
 
-RAG_JOBS = "rag"  # how the kinds of jobs begin that change documents
-
 CollectionName = Annotated[PathName, Path(description="A collection's name.", examples=["faq"])]
-
-_RANKS = {Role.MEMBER: 0, Role.TENANT_ADMIN: 1, Role.ADMIN: 2}
 
 
 class Place:
@@ -62,7 +58,7 @@ class Place:
     async def library(self, *, to_write: bool = False) -> Library:
         """Collections and documents. Raises Forbidden `not_a_writer` where they are to be changed."""
         if to_write:
-            check_writer(self.caller, self.rules)
+            check_writer(self.caller, self.rules.writers, what="documents")
         return await self.services.rag.library()
 
     async def reading(self) -> Reading:
@@ -71,10 +67,3 @@ class Place:
 
 
 Here = Annotated[Place, Depends()]
-
-
-def check_writer(caller: Caller, rules: Rag) -> None:
-    """Raises Forbidden `not_a_writer` where a tenant's rules leave its documents to others."""
-    if _RANKS[caller.role] < _RANKS[rules.writers]:
-        message = f"This tenant's documents are changed with keys of the role {rules.writers.value}."
-        raise Forbidden(message, code="not_a_writer")

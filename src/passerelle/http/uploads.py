@@ -24,7 +24,15 @@ MOST_FILES = 100
 _MOST_FIELDS, _LONGEST_FIELD = 50, 65_536  # bytes
 _MOST_READ, _MOST_HELD = 32, 4  # uploads of a process at once: being received, and in memory
 _LONGEST_NAME = 200
-_BEFORE, _AFTER = "/v1/rag/collections/", "/documents"  # of the path that takes files
+# Paths that take files with POST: how each begins and how it ends, with anything between; None: nothing more.
+_TAKERS: tuple[tuple[str, str | None], ...] = (
+    ("/v1/rag/collections/", "/documents"),
+    ("/v1/content/read", None),
+    ("/v1/content/estimate", None),
+    ("/v1/content/jobs", None),
+    ("/v1/surveys", None),
+    ("/v1/surveys/columns", None),
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -67,11 +75,18 @@ class Form:
 
 def is_upload(scope: Mapping[str, Any]) -> bool:
     """Does a request bring files to a route that takes them? Only then may its body be longer than others."""
-    path: str = scope["path"]
-    if scope["method"] != "POST" or not (path.startswith(_BEFORE) and path.endswith(_AFTER)):
+    if scope["method"] != "POST" or not takes_files(scope["path"]):
         return False
     media = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
     return is_form(media.decode("latin-1"))
+
+
+def takes_files(path: str) -> bool:
+    """Does a path take files?"""
+    return any(
+        path == before if after is None else path.startswith(before) and path.endswith(after)
+        for before, after in _TAKERS
+    )
 
 
 def is_form(content_type: str | None) -> bool:

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from passerelle.reports.formats import Formats, Language
+from passerelle.reports.texts_content_en import CONTENT_ENGLISH
+from passerelle.reports.texts_content_fr import CONTENT_FRENCH
 from passerelle.reports.texts_en import ENGLISH
 from passerelle.reports.texts_fr import FRENCH
 from passerelle.reports.texts_surveys_en import SURVEYS_ENGLISH
 from passerelle.reports.texts_surveys_fr import SURVEYS_FRENCH
 
 TEXTS: Mapping[Language, Mapping[str, str]] = {
-    "fr": {**FRENCH, **SURVEYS_FRENCH},
-    "en": {**ENGLISH, **SURVEYS_ENGLISH},
+    "fr": {**FRENCH, **SURVEYS_FRENCH, **CONTENT_FRENCH},
+    "en": {**ENGLISH, **SURVEYS_ENGLISH, **CONTENT_ENGLISH},
 }
 
 # Lexique des règles typographiques en usage à l'Imprimerie nationale: narrow no-break spaces inside quotes and before

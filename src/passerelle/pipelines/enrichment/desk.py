@@ -32,7 +32,7 @@ class Wanted:
     """A job as it is asked for. `version` None: the newest. `budget` in pico-units of the operator's currency.
 
     `documents` are (collection, document) of the tenant's, read beside `pieces`. `again`: what was written before is
-    written anew, and paid again. `by` is the key that asks.
+    written anew, and paid again. `by` is the key that asks, `groups` those whose documents it sees (None: everything).
     """
 
     recipe: str
@@ -44,6 +44,7 @@ class Wanted:
     preview: bool = False
     again: bool = False
     by: str = ""
+    groups: frozenset[str] | None = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

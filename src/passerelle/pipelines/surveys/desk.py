@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from passerelle.domain.caller import Caller
 from passerelle.domain.catalog import Tenant
 from passerelle.domain.errors import Unavailable
+from passerelle.domain.rag import Citation
 from passerelle.domain.survey_data import Answer, RowTrouble
 from passerelle.domain.survey_report import SurveyReport
 from passerelle.domain.survey_work import (
@@ -240,6 +241,9 @@ class Findings(Protocol):
 
     async def collection(self, caller: Caller, tenant: Tenant, survey: str) -> str:
         """The collection that holds a survey's comments, to be asked as documents are; made where it is not there yet."""
+
+    async def sources(self, tenant: str, survey: str, citations: Sequence[Citation]) -> Mapping[int, str]:
+        """The comments that an answer cites: ids by the citations' numbers; those that are none of the survey are left out."""
 
     async def erase(self, tenant: str) -> int:
         """Delete everything of a tenant: surveys, codebooks, corrections; how many answers."""

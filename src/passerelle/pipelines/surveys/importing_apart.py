@@ -30,9 +30,10 @@ _RULES = Rules()
 
 async def opened_apart(content: bytes, rules: Rules = _RULES) -> Opened:
     """What each column seems to be. Raises Refused where the file is no table, or costs more than its limits."""
-    async for said in _said(content, None, rules):
-        if "opened" in said:
-            return opened_from(said["opened"])
+    async with contextlib.aclosing(_said(content, None, rules)) as lines:
+        async for said in lines:
+            if "opened" in said:
+                return opened_from(said["opened"])
     raise refusal(DAMAGED)
 
 

@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("created_at", _MOMENT, nullable=False, server_default=_NOW),
     )
     _make_jobs()
+    _make_outputs()
     _make_versions()
 
 
@@ -46,10 +47,9 @@ def _make_jobs() -> None:
         sa.Column("brand", JSONB, nullable=False),
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("preview", sa.Boolean, nullable=False, server_default=sa.false()),
-        # In pico-units. `held` is what answers under way may cost at most.
+        # In pico-units. What is held of it stands with the pieces under way.
         sa.Column("budget", sa.Numeric(38, 0)),
         sa.Column("spent", sa.Numeric(38, 0), nullable=False, server_default="0"),
-        sa.Column("held", sa.Numeric(38, 0), nullable=False, server_default="0"),
         sa.Column("currency", sa.Text, nullable=False, server_default=""),
         sa.Column("unpriced", sa.Integer, nullable=False, server_default="0"),
         sa.Column("estimate", JSONB, nullable=False, server_default=_EMPTY),
@@ -71,8 +71,14 @@ def _make_jobs() -> None:
         sa.Column("written", JSONB),
         sa.Column("code", sa.Text),
         sa.Column("message", sa.Text),
+        # The most that its run may still cost, in pico-units, and which run that is; it counts while its item runs.
+        sa.Column("held", sa.Numeric(38, 0), nullable=False, server_default="0"),
+        sa.Column("run", sa.Text),
         sa.UniqueConstraint("job", "key"),
     )
+    op.create_index("content_piece_digest", "content_piece", ["tenant", "digest"])
+    op.create_index("content_piece_key", "content_piece", ["tenant", "key"])
+    op.create_index("content_piece_held", "content_piece", ["job"], postgresql_where=sa.text("held > 0"))
     op.create_index("content_piece_standing", "content_piece", ["job", "standing", "number"])
     op.create_table(
         "content_choice",
@@ -88,6 +94,9 @@ def _make_jobs() -> None:
             ["job", "number"], ["content_piece.job", "content_piece.number"], ondelete="CASCADE"
         ),
     )
+
+
+def _make_outputs() -> None:
     op.create_table(  # what was written once is not paid twice; also what estimates are learned from
         "content_output",
         sa.Column("tenant", sa.Text, primary_key=True),
@@ -95,6 +104,10 @@ def _make_jobs() -> None:
         sa.Column("recipe", sa.Text, nullable=False),
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("characters", sa.Integer, nullable=False),  # of the source
+        # What one course without repairs asks: characters of its prompts, and calls.
+        sa.Column("asked", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("calls", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("language", sa.Text, nullable=False, server_default=""),
         sa.Column("written", JSONB, nullable=False),
         sa.Column("at", _MOMENT, nullable=False, server_default=_NOW),
     )

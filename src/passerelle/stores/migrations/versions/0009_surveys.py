@@ -17,8 +17,10 @@ _EMPTY = sa.text("'{}'")
 def upgrade() -> None:
     """Make the tables."""
     _make_surveys()
+    _make_answers()
     _make_codebooks()
     _make_runs()
+    _make_themes()
 
 
 def _owner() -> sa.ForeignKey:
@@ -43,6 +45,9 @@ def _make_surveys() -> None:
         sa.Column("job", sa.Text),
         sa.Column("digest", sa.LargeBinary, nullable=False),  # of the file and of what its columns are
         sa.Column("collection", sa.Text),  # in which its comments are asked as documents are
+        sa.Column("collected", sa.Text),  # which run and corrections that one shows
+        sa.Column("collecting_at", _MOMENT),  # when somebody began to fill it; None: nobody does
+        sa.Column("claim", sa.Text),  # of the run that reads the file
         sa.Column("created_by", sa.Text, nullable=False, server_default=""),
         sa.Column("created_at", _MOMENT, nullable=False, server_default=_NOW),
         sa.Column("updated_at", _MOMENT, nullable=False, server_default=_NOW),
@@ -54,6 +59,9 @@ def _make_surveys() -> None:
         sa.Column("survey", sa.Text, _owner(), primary_key=True),
         sa.Column("content", sa.LargeBinary, nullable=False),
     )
+
+
+def _make_answers() -> None:
     op.create_table(
         "survey_answer",
         sa.Column("survey", sa.Text, _owner(), primary_key=True),
@@ -119,6 +127,7 @@ def _make_codebooks() -> None:
         sa.Column("wrong", ARRAY(sa.Text), nullable=False, server_default=_EMPTY),
         sa.Column("right_polarity", sa.Text),
         sa.Column("wrong_polarity", sa.Text),
+        sa.Column("confirmed", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("survey", sa.Text),
         sa.Column("comment", sa.Text),
         sa.Column("run", sa.Text),
@@ -130,6 +139,7 @@ def _make_codebooks() -> None:
         sa.Column(
             "indexed", sa.Boolean, nullable=False, server_default=sa.false()
         ),  # as it stands, in Qdrant
+        sa.Column("indexed_by", sa.Text),  # what embedded it there; None: it is not there
         sa.UniqueConstraint("tenant", "codebook", "revision"),
     )
     op.create_index("survey_correction_comment", "survey_correction", ["tenant", "survey", "comment"])
@@ -178,6 +188,9 @@ def _make_runs() -> None:
         sa.Column("currency", sa.Text, nullable=False, server_default=""),
     )
     op.create_index("survey_reading_comment", "survey_reading", ["run", "comment"])
+
+
+def _make_themes() -> None:
     op.create_table(
         "survey_theme",
         sa.Column("id", sa.Text, primary_key=True),

@@ -1,0 +1,162 @@
+"""`passerelle content`: what was written is looked at, accepted or rejected, taken out, and put back as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from passerelle.cli.content_paths import content_path, with_tenant
+from passerelle.cli.forms import save
+from passerelle.cli.operator import Operator, operating, order
+from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.progress import plain
+from passerelle.domain.errors import CannotRun
+from passerelle.settings import Settings
+
+
+@click.command("accept")
+@click.argument("job")
+@click.argument("numbers", nargs=-1, type=click.IntRange(1), metavar="[NUMBER]...")
+@with_tenant
+@click.option("--all", "everything", is_flag=True, help="Every field that nobody has decided on.")
+@click.option("--field", "fields", multiple=True, help="Only this one; may be repeated.")
+@click.option("--flawed", is_flag=True, help="With --all: also texts in which a check fails.")
+@as_json
+@with_settings
+def accept(settings: Settings, **said: Any) -> None:
+    """Accept what was written of texts, by their numbers, or of all of a job."""
+    _decide(settings, "accepted", **said)
+
+
+@click.command("reject")
+@click.argument("job")
+@click.argument("numbers", nargs=-1, type=click.IntRange(1), metavar="[NUMBER]...")
+@with_tenant
+@click.option("--all", "everything", is_flag=True, help="Every field that nobody has decided on.")
+@click.option("--field", "fields", multiple=True, help="Only this one; may be repeated.")
+@click.option("--flawed", is_flag=True, help="With --all: also texts in which a check fails.")
+@as_json
+@with_settings
+def reject(settings: Settings, **said: Any) -> None:
+    """Reject what was written of texts, by their numbers, or of all of a job."""
+    _decide(settings, "rejected", **said)
+
+
+@click.command("export")
+@click.argument("job")
+@with_tenant
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "json", "html"]), default="csv", show_default=True
+)
+@click.option("--only", type=click.Choice(["accepted", "all"]), default="accepted", show_default=True)
+@click.option("--language", type=click.Choice(["fr", "en"]), help="Of headings.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; else it is printed.")
+@with_settings
+def export(
+    settings: Settings,
+    job: str,
+    tenant: str,
+    form: str,
+    only: str,
+    language: str | None,
+    output: Path | None,
+) -> None:
+    """Take what was written out of a job."""
+    path = content_path("jobs", job, "export", tenant=tenant, format=form, only=only, language=language)
+    with operating(settings) as operator:
+        content = operator.fetch("GET", path)
+    if output is None:
+        click.echo(content, nl=False)
+        return
+    save(output, content)
+
+
+@click.command("history")
+@click.argument("key")
+@with_tenant
+@as_json
+@with_settings
+def history(settings: Settings, key: str, tenant: str, json_: bool) -> None:
+    """What each field of a text was, the oldest first."""
+    found = order(settings, "GET", content_path("pieces", "history", tenant=tenant, key=key))["data"]
+    if json_:
+        _print(found)
+        return
+    for each in found:
+        _version(each)
+
+
+@click.command("rollback")
+@click.argument("key")
+@click.argument("number", type=click.IntRange(1))
+@with_tenant
+@click.option("--field", required=True)
+@as_json
+@with_settings
+def rollback(settings: Settings, key: str, number: int, tenant: str, field: str, json_: bool) -> None:
+    """Put a field of a text back as it was in an earlier version."""
+    body = {"key": key, "field": field, "number": number}
+    made = order(settings, "POST", content_path("pieces", "rollback", tenant=tenant), body)
+    if json_:
+        _print(made)
+    else:
+        _version(made)
+
+
+def _decide(  # noqa: PLR0913 - one option each
+    settings: Settings,
+    decision: str,
+    *,
+    job: str,
+    numbers: tuple[int, ...],
+    tenant: str,
+    everything: bool,
+    fields: tuple[str, ...],
+    flawed: bool,
+    json_: bool,
+) -> None:
+    if everything == bool(numbers):
+        raise CannotRun("Nothing says what is meant.", "Give numbers of texts, or --all.")
+    if flawed and not everything:
+        raise CannotRun(
+            "--flawed goes with --all.", "A text that is named by its number is meant, flawed or not."
+        )
+    with operating(settings) as operator:
+        if everything:
+            said = {"decision": decision, "fields": list(fields), "flawed": flawed}
+            count = operator.order("POST", content_path("jobs", job, "decisions", tenant=tenant), said)[
+                "fields"
+            ]
+        else:
+            count = sum(_one(operator, tenant, job, number, fields, decision) for number in numbers)
+    if json_:
+        _print({"decision": decision, "fields": count})
+    else:
+        click.echo(f"{count} fields are {decision}.")
+
+
+def _one(
+    operator: Operator, tenant: str, job: str, number: int, fields: tuple[str, ...], decision: str
+) -> int:
+    """How many fields of a text were decided on: those that are named, or all that were written."""
+    place = ("jobs", job, "items", number)
+    named = fields or operator.order("GET", content_path(*place, tenant=tenant))["values"]
+    if not named:
+        raise CannotRun(f"Nothing was written of text {number}.", "Look at it with passerelle content items.")
+    choices = {field: {"decision": decision} for field in named}
+    operator.order("POST", content_path(*place, "decisions", tenant=tenant), choices)
+    return len(choices)
+
+
+def _version(card: dict[str, Any]) -> None:
+    value = card["value"] if isinstance(card["value"], str) else ", ".join(card["value"])
+    whence = card["job"] or (f"back to {card['back_to']}" if card["back_to"] else "as it came")
+    at = card["at"][:16].replace("T", " ")
+    click.echo(plain(f"{card['field']:<16} {card['number']:>3}  {at}  {whence:<14}  {value[:200]}"))
+
+
+def _print(document: Any) -> None:
+    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))

@@ -1,0 +1,133 @@
+"""What content enrichment keeps, as JSON and back: recipes, brands, pieces, what was written.
+
+What the tables hold was written by this program, so that it is believed; a field that an older version did not know has
+its default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from passerelle.domain.ask import Usage
+from passerelle.domain.content import (
+    LISTS,
+    Address,
+    Bounds,
+    Brand,
+    Check,
+    Example,
+    Flaw,
+    Form,
+    Operation,
+    Piece,
+    Recipe,
+    Tag,
+    Term,
+    Value,
+    Written,
+)
+from passerelle.jobs.tables import as_json
+
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def storable(words: str) -> str:
+    """As PostgreSQL and a prompt can hold it: no NUL, no half of a letter, nothing that steers a terminal."""
+    return _CONTROLS.sub("\ufffd", words.encode("utf-8", "replace").decode())
+
+
+def json_of(value: Any) -> str:
+    """A value of the domain for a JSON column."""
+    return as_json(orjson.loads(orjson.dumps(value)))
+
+
+def value_of(field: str, said: Any) -> Value:
+    """A field's value as JSON has it."""
+    return tuple(map(str, said)) if field in LISTS else str(said)
+
+
+def values_of(said: Mapping[str, Any]) -> dict[str, Value]:
+    """Values by field."""
+    return {field: value_of(field, value) for field, value in said.items()}
+
+
+def recipe_of(said: Mapping[str, Any]) -> Recipe:
+    """A recipe. Raises KeyError, TypeError or ValueError for what is none."""
+    bounds = {**asdict(Bounds()), **said.get("bounds", {})}
+    pairs = {name: tuple(bounds[name]) for name in ("summary_words", "tags", "ratio")}
+    return Recipe(
+        name=said["name"],
+        version=said["version"],
+        title=said["title"],
+        language=said["language"],
+        operations=tuple(map(Operation, said["operations"])),
+        role=said["role"],
+        context=said["context"],
+        task=said["task"],
+        into=said.get("into"),
+        examples=tuple(
+            Example(each["source"], values_of(each["written"])) for each in said.get("examples", ())
+        ),
+        taxonomy=tuple(Tag(each["name"], each.get("definition", "")) for each in said.get("taxonomy", ())),
+        bounds=Bounds(**{**bounds, **pairs}),
+        temperature=float(said.get("temperature", 0.2)),
+        prompt=said.get("prompt", ""),
+        shipped=bool(said.get("shipped", False)),
+    )
+
+
+def brand_of(said: Mapping[str, Any]) -> Brand:
+    """A brand profile."""
+    address = said.get("address")
+    return Brand(
+        version=said.get("version", 0),
+        tone=said.get("tone", ""),
+        address=Address(address) if address else None,
+        banned=tuple(said.get("banned", ())),
+        glossary=tuple(
+            Term(**{**each, "never": tuple(each.get("never", ()))}) for each in said.get("glossary", ())
+        ),
+        names=tuple(said.get("names", ())),
+    )
+
+
+def piece_of(said: Mapping[str, Any]) -> Piece:
+    """A piece."""
+    return Piece(
+        key=said["key"],
+        text=said["text"],
+        form=Form(said.get("form", Form.PLAIN)),
+        title=said.get("title", ""),
+        language=said.get("language", ""),
+        beside=dict(said.get("beside", {})),
+    )
+
+
+def written_of(said: Mapping[str, Any]) -> Written:
+    """What was written."""
+    return Written(
+        values=values_of(said["values"]),
+        flaws=tuple(map(_flaw, said.get("flaws", ()))),
+        repaired=bool(said.get("repaired", False)),
+        usage=Usage(**said.get("usage", {})),
+        cost=said.get("cost"),
+        currency=said.get("currency", ""),
+        calls=said.get("calls", 0),
+        engine=said.get("engine", ""),
+        offline=bool(said.get("offline", False)),
+    )
+
+
+def texts_of(values: Sequence[Any]) -> list[str]:
+    """Each for a JSON column."""
+    return [json_of(value) for value in values]
+
+
+def _flaw(said: Mapping[str, Any]) -> Flaw:
+    found = tuple(said.get("found", ()))
+    return Flaw(Check(said["check"]), said["field"], said["said"], found, bool(said.get("serious", True)))
