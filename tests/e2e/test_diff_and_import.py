@@ -8,7 +8,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.e2e.service import command, environment, run
+from tests.e2e.money import verb
+from tests.e2e.service import command, environment
 
 _OLD = """\
 version: 1
@@ -52,10 +53,13 @@ def _written(file: Path, text: str) -> Path:
     return file
 
 
-def test_what_changes_is_told_once_for_the_tenants_it_befalls(old: Path, tmp_path: Path) -> None:
+def test_what_changes_is_told_once_for_the_tenants_it_befalls(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     new = _written(tmp_path / "new.yaml", _NEW)
+    monkeypatch.setenv("HF_TOKEN", "hf_a-secret")
 
-    done = run("diff", str(old), str(new), extra={"HF_TOKEN": "hf_a-secret"})
+    done = verb("diff", str(old), str(new))
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1:] == [
@@ -74,7 +78,7 @@ def test_what_changes_is_told_once_for_the_tenants_it_befalls(old: Path, tmp_pat
 def test_the_configured_file_is_the_new_one_and_a_machine_reads_the_same(old: Path, tmp_path: Path) -> None:
     new = _written(tmp_path / "new.yaml", _NEW)
 
-    done = run("diff", str(old), "--config", str(new), "--json", "--all-on")
+    done = verb("diff", str(old), "--config", str(new), "--json", "--all-on")
 
     document = orjson.loads(done.stdout)
     assert done.returncode == 0, done.stderr
@@ -90,7 +94,7 @@ def test_the_configured_file_is_the_new_one_and_a_machine_reads_the_same(old: Pa
 
 
 def test_no_difference_is_said(old: Path) -> None:
-    done = run("diff", str(old), str(old))
+    done = verb("diff", str(old), str(old))
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1:] == ["Nothing changes."]
@@ -99,7 +103,7 @@ def test_no_difference_is_said(old: Path) -> None:
 def test_a_new_file_that_a_policy_refuses_is_compared_and_ends_with_1(old: Path, tmp_path: Path) -> None:
     new = _written(tmp_path / "new.yaml", _REFUSED)
 
-    done = run("diff", str(old), str(new))
+    done = verb("diff", str(old), str(new))
 
     assert done.returncode == 1
     assert "error R" in done.stdout
@@ -123,7 +127,7 @@ def test_a_file_that_cannot_be_used_ends_with_2_and_a_cure(
         new.write_text(text)
 
     for files in ((old, new), (new, old)):
-        done = run("diff", *map(str, files))
+        done = verb("diff", *map(str, files))
         assert done.returncode == 2
         assert done.stdout == ""
         assert told in done.stderr
@@ -143,23 +147,23 @@ def test_one_of_the_two_may_come_from_standard_input(old: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "client-b and client-c:" in done.stdout
-    assert run("diff", "-", "-").returncode == 2
+    assert verb("diff", "-", "-").returncode == 2
 
 
 def test_a_proxys_file_becomes_one_that_check_takes(tmp_path: Path) -> None:
     proxy, new = _written(tmp_path / "config.yaml", _PROXY), tmp_path / "providers.yaml"
 
     printed, written = (
-        run("import-litellm", str(proxy)),
-        run("import-litellm", str(proxy), "--output", str(new)),
+        verb("import-litellm", str(proxy)),
+        verb("import-litellm", str(proxy), "--output", str(new)),
     )
 
     assert printed.returncode == written.returncode == 0, printed.stderr
     assert written.stdout == ""
     assert new.read_text() == printed.stdout
-    assert run("check", "--config", str(new)).returncode == 0
+    assert verb("check", "--config", str(new)).returncode == 0
     assert (
-        run("explain", "--tenant", "everyone", "--model", "assistant", "--config", str(new)).returncode == 0
+        verb("explain", "--tenant", "everyone", "--model", "assistant", "--config", str(new)).returncode == 0
     )
     for path, line in (("model_list.0.litellm_params.temperature", 6), ("general_settings.master_key", 9)):
         assert f"{proxy}:{line}: warning L01: `{path}` is not taken over." in printed.stderr
@@ -170,7 +174,7 @@ def test_a_proxys_file_becomes_one_that_check_takes(tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     proxy, new = _written(tmp_path / "config.yaml", _PROXY), _written(tmp_path / "providers.yaml", "mine")
 
-    done = run("import-litellm", str(proxy), "--output", str(new))
+    done = verb("import-litellm", str(proxy), "--output", str(new))
 
     assert done.returncode == 2
     assert "is there already" in done.stderr
@@ -178,7 +182,7 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
 
 
 def test_an_import_for_machines_is_one_document(tmp_path: Path) -> None:
-    done = run("import-litellm", str(_written(tmp_path / "config.yaml", _PROXY)), "--json")
+    done = verb("import-litellm", str(_written(tmp_path / "config.yaml", _PROXY)), "--json")
 
     document = orjson.loads(done.stdout)
     assert done.returncode == 0
@@ -194,7 +198,7 @@ def test_nothing_to_take_over_ends_with_2(tmp_path: Path, text: str | None) -> N
     if text is not None:
         proxy.write_text(text)
 
-    done = run("import-litellm", str(proxy))
+    done = verb("import-litellm", str(proxy))
 
     assert done.returncode == 2
     assert done.stdout == ""

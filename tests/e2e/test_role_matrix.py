@@ -31,15 +31,27 @@ _WHO: dict[str, Role | None] = {
 }
 _OWN_MODEL = "org/of-acme"
 _OWN_COLLECTION = "of-acme"
+_FINDINGS = ("survey", "run", "after", "comment", "theme", "correction", "key")
 _DOCUMENTS = "/v1/rag/collections/{collection}/documents"
 # Bodies that are right, for routes that would else refuse them before they look for what the path names.
 _BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/cache/{answer}/feedback"): {"verdict": "right"},
     ("POST", "/v1/rag/answers/{answer}/feedback"): {"thumb": "up"},
     ("PATCH", "/v1/rag/collections/{collection}"): {"description": "Of somebody else."},
+    ("PATCH", "/v1/content/jobs/{job}"): {"budget": None},
+    ("POST", "/v1/content/jobs/{job}/items/{number}/decisions"): {"text": {"decision": "accepted"}},
+    ("POST", "/v1/content/jobs/{job}/decisions"): {"decision": "accepted"},
+    ("POST", "/v1/content/pieces/{key}/rollback"): {"field": "text", "number": 1},
+    ("PATCH", "/v1/surveys/{survey}"): {"title": "Of somebody else."},
+    ("POST", "/v1/surveys/{survey}/runs/{run}/reviewed"): {"comments": ["comment-of-acme"]},
+    ("POST", "/v1/surveys/{survey}/comments/{comment}/correction"): {"right": []},
+    ("POST", "/v1/surveys/{survey}/themes/{theme}/merge"): {"codebook": "grid", "category": "trainer"},
+    ("POST", "/v1/surveys/{survey}/chat"): {"question": "What do they say?"},
 }
-# A collection's name is each tenant's own: whoever hands documents in under one makes it.
-_MAKES = {("POST", _DOCUMENTS)}
+# What a query has to say, too.
+_QUERIES = {("GET", "/v1/surveys/{survey}/runs/{after}/difference"): "?with=run-of-acme"}
+# A collection's name and a codebook's are each tenant's own: whoever hands something in under one makes it.
+_MAKES = {("POST", _DOCUMENTS), ("POST", "/v1/surveys/codebooks/{name}")}
 
 
 @dataclass
@@ -177,6 +189,8 @@ def test_another_tenants_ids_do_not_exist(scene: Scene) -> None:
     theirs = {"key_id": scene.stranger, "model": _OWN_MODEL, "name": None}
     theirs |= {"answer": "ca_0123456789abcdef01234567", "user": "somebody"}
     theirs |= {"collection": _OWN_COLLECTION, "conversation": "conv_of_acme", **scene.taken}
+    # With the ids that another tenant really has, these are asked in tests/processes/test_texts_isolation.py.
+    theirs |= {name: f"{name}-of-acme" for name in _FINDINGS} | {"number": "1", "version": "1"}
     marks = [scene.stranger.encode(), _OWN_MODEL.encode(), b"kept-of-acme"]
     marks += [each.encode() for each in scene.taken.values()]
     seen = set()
@@ -188,7 +202,8 @@ def test_another_tenants_ids_do_not_exist(scene: Scene) -> None:
             body = _BODIES.get((method, path), {} if method in ("POST", "PUT") else None)
             if given["in"] == "path":
                 assert given["name"] in theirs, f"{path}: which {given['name']} is another tenant's?"
-                told = scene.ask(method, path.format_map(theirs), who="chief of b", body=body)
+                at = path.format_map(theirs) + _QUERIES.get((method, path), "")
+                told = scene.ask(method, at, who="chief of b", body=body)
                 nothing = told.status == 200 and orjson.loads(told.body).get("count") == 0
                 assert told.status == 404 or (given["name"] == "user" and nothing), (method, path, told)
                 seen.add(given["name"])

@@ -167,6 +167,7 @@ class CodebooksFake:
         merged: Mapping[str, str] | None = None,
         note: str = "",
         by: str = "",
+        base: int | None = None,
     ) -> Edition:
         if len({each.id for each in categories}) < len(categories):
             raise BadRequest("Two categories have one id.", code="codebook_wrong", param="categories")

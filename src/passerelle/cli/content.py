@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 import yaml
 
-from passerelle.cli.content_decide import accept, export, history, reject, rollback
+from passerelle.cli.content_decide import accept, edit, export, history, reject, rollback
 from passerelle.cli.content_diff import diff
-from passerelle.cli.content_paths import content_path, with_tenant
-from passerelle.cli.content_run import run
+from passerelle.cli.content_paths import content_path
+from passerelle.cli.content_run import budget_of, run
 from passerelle.cli.content_words import money, standings, troubles
 from passerelle.cli.forms import contents
 from passerelle.cli.operator import order
 from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import plain
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
@@ -32,7 +32,7 @@ def content() -> None:
     """Texts that are improved in bulk: recipes, jobs, what was written, what is kept of it."""
 
 
-for _verb in (run, diff, accept, reject, export, history, rollback):
+for _verb in (run, diff, accept, reject, edit, export, history, rollback):
     content.add_command(_verb)
 
 
@@ -44,7 +44,7 @@ def recipes(settings: Settings, tenant: str, json_: bool) -> None:
     """Recipes that there are: the tenant's own, and the shipped ones."""
     found = order(settings, "GET", content_path("recipes", tenant=tenant))["data"]
     if json_:
-        _print(found)
+        print_json(found)
         return
     for card in found:
         whose = "shipped" if card["shipped"] else f"v{card['version']}"
@@ -78,7 +78,7 @@ def write(settings: Settings, file: Path, tenant: str, json_: bool) -> None:
     """The next version of a recipe, of a YAML or JSON file: whole, or `extends: NAME` and what is different."""
     card = order(settings, "POST", content_path("recipes", tenant=tenant), document_of(file))
     if json_:
-        _print(card)
+        print_json(card)
     else:
         click.echo(plain(f"{card['name']} has version {card['version']}."))
 
@@ -120,7 +120,7 @@ def jobs(settings: Settings, tenant: str, before: str | None, limit: int, json_:
     """Jobs of texts, the newest first."""
     page = order(settings, "GET", content_path("jobs", tenant=tenant, before=before, limit=limit))
     if json_:
-        _print(page)
+        print_json(page)
         return
     if not page["data"]:
         click.echo("There are no jobs.")
@@ -132,6 +132,34 @@ def jobs(settings: Settings, tenant: str, before: str | None, limit: int, json_:
         click.echo(plain(line))
     if page["has_more"]:
         click.echo(plain(f"There are more: --before {page['data'][-1]['id']}"))
+
+
+@content.command("budget")
+@click.argument("job")
+@click.argument("amount")
+@with_tenant
+@as_json
+@with_settings
+def budget(settings: Settings, job: str, amount: str, tenant: str, json_: bool) -> None:
+    """Give a job another budget, such as '5 EUR', or `none`; what the old one did not hold is begun."""
+    said = {"budget": None if amount == "none" else budget_of(amount)}
+    card = order(settings, "PATCH", content_path("jobs", job, tenant=tenant), said)
+    if json_:
+        print_json(card)
+        return
+    click.echo(plain(f"{job}: {standings(card['counts'])}; spent {money(card['spent'])}"))
+    if card["counts"]["queued"]:
+        click.echo(plain(f"It works on: passerelle jobs follow {job} --tenant {tenant}."))
+
+
+@content.command("delete")
+@click.argument("job")
+@with_tenant
+@with_settings
+def delete_job(settings: Settings, job: str, tenant: str) -> None:
+    """Delete a job that is over, with its texts; what was decided stays in their history."""
+    order(settings, "DELETE", content_path("jobs", job, tenant=tenant))
+    click.echo(plain(f"{job} is deleted."))
 
 
 @content.command("items")
@@ -155,7 +183,7 @@ def items(
     path = content_path("jobs", job, "items", tenant=tenant, standing=standing, after=after, limit=limit)
     page = order(settings, "GET", path)
     if json_:
-        _print(page)
+        print_json(page)
         return
     if not page["data"]:
         click.echo("There are no texts.")
@@ -182,13 +210,9 @@ def document_of(file: Path) -> Any:
 def _shown(card: dict[str, Any], *, json_: bool) -> None:
     """As JSON for machines; for people as YAML, which can be changed and sent back."""
     if json_:
-        _print(card)
+        print_json(card)
         return
     click.echo(plain(f"# {card.get('name', 'brand')}, version {card['version']}"))
     said = {name: value for name, value in card.items() if name not in _NOT_SENT}
     text = yaml.safe_dump(said, allow_unicode=True, sort_keys=False, width=100)
     click.echo("".join(char if char.isprintable() or char in _SPACES else "?" for char in text), nl=False)
-
-
-def _print(document: Any) -> None:
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))

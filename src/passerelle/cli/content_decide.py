@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
-from passerelle.cli.content_paths import content_path, with_tenant
-from passerelle.cli.forms import save
+from passerelle.cli.content_paths import content_path
+from passerelle.cli.forms import contents, save, whole
 from passerelle.cli.operator import Operator, operating, order
 from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import plain
+from passerelle.domain.content import LISTS
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
 
@@ -45,6 +47,31 @@ def reject(settings: Settings, **said: Any) -> None:
     _decide(settings, "rejected", **said)
 
 
+@click.command("edit")
+@click.argument("job")
+@click.argument("number", type=click.IntRange(1))
+@with_tenant
+@click.option("--field", required=True, help="Which one.")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+    required=True,
+    help="What it is from now on, in UTF-8; `-` for standard input. Of tags and other lists: an entry a line.",
+)
+@as_json
+@with_settings
+def edit(settings: Settings, job: str, number: int, tenant: str, field: str, file: Path, json_: bool) -> None:
+    """Accept a field of a text in a form of your own."""
+    choices = {field: {"decision": "edited", "value": _own(field, file)}}
+    path = content_path("jobs", job, "items", number, "decisions", tenant=tenant)
+    with operating(settings) as operator:
+        made = operator.order("POST", path, choices)
+    if json_:
+        print_json(made)
+    else:
+        click.echo(plain(f"{field} of text {number} is edited."))
+
+
 @click.command("export")
 @click.argument("job")
 @with_tenant
@@ -67,11 +94,12 @@ def export(
     """Take what was written out of a job."""
     path = content_path("jobs", job, "export", tenant=tenant, format=form, only=only, language=language)
     with operating(settings) as operator:
-        content = operator.fetch("GET", path)
-    if output is None:
-        click.echo(content, nl=False)
-        return
-    save(output, content)
+        parts = operator.parts("GET", path)
+        if output is not None:
+            save(output, parts)
+            return
+        for part in parts:
+            click.echo(part, nl=False)
 
 
 @click.command("history")
@@ -83,7 +111,7 @@ def history(settings: Settings, key: str, tenant: str, json_: bool) -> None:
     """What each field of a text was, the oldest first."""
     found = order(settings, "GET", content_path("pieces", "history", tenant=tenant, key=key))["data"]
     if json_:
-        _print(found)
+        print_json(found)
         return
     for each in found:
         _version(each)
@@ -101,7 +129,7 @@ def rollback(settings: Settings, key: str, number: int, tenant: str, field: str,
     body = {"key": key, "field": field, "number": number}
     made = order(settings, "POST", content_path("pieces", "rollback", tenant=tenant), body)
     if json_:
-        _print(made)
+        print_json(made)
     else:
         _version(made)
 
@@ -133,9 +161,9 @@ def _decide(  # noqa: PLR0913 - one option each
         else:
             count = sum(_one(operator, tenant, job, number, fields, decision) for number in numbers)
     if json_:
-        _print({"decision": decision, "fields": count})
+        print_json({"decision": decision, "fields": count})
     else:
-        click.echo(f"{count} fields are {decision}.")
+        click.echo(f"{count} {'field is' if count == 1 else 'fields are'} {decision}.")
 
 
 def _one(
@@ -151,12 +179,20 @@ def _one(
     return len(choices)
 
 
+def _own(field: str, file: Path) -> str | list[str]:
+    """A field's value that a file holds. Raises CannotRun."""
+    raw = sys.stdin.buffer.read() if str(file) == "-" else contents(file)
+    try:
+        said = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CannotRun(f"{whole(str(file))} is not UTF-8.", "Save it as UTF-8.") from error
+    if field in LISTS:
+        return [line.strip() for line in said.splitlines() if line.strip()]
+    return said.rstrip("\r\n")
+
+
 def _version(card: dict[str, Any]) -> None:
-    value = card["value"] if isinstance(card["value"], str) else ", ".join(card["value"])
+    value = " ".join((card["value"] if isinstance(card["value"], str) else ", ".join(card["value"])).split())
     whence = card["job"] or (f"back to {card['back_to']}" if card["back_to"] else "as it came")
     at = card["at"][:16].replace("T", " ")
     click.echo(plain(f"{card['field']:<16} {card['number']:>3}  {at}  {whence:<14}  {value[:200]}"))
-
-
-def _print(document: Any) -> None:
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))

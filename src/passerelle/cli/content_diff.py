@@ -9,10 +9,11 @@ from typing import Any
 import click
 import orjson
 
-from passerelle.cli.content_paths import content_path, with_tenant
+from passerelle.cli.content_paths import content_path
 from passerelle.cli.forms import save
 from passerelle.cli.operator import operating
 from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import plain
 from passerelle.settings import Settings
 
@@ -37,7 +38,7 @@ def diff(settings: Settings, job: str, number: int, tenant: str, html: Path | No
         return
     found = orjson.loads(reply)
     if json_:
-        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        print_json(found)
         return
     for each in found["fields"]:
         click.echo(plain(f"{each['field']}: {each['removed']} words taken away, {each['added']} added"))

@@ -11,11 +11,12 @@ from typing import Any
 import click
 import orjson
 
-from passerelle.cli.content_paths import content_path, with_tenant
+from passerelle.cli.content_paths import content_path
 from passerelle.cli.content_words import left_out, money, standings, thought, troubles
-from passerelle.cli.forms import form_of
+from passerelle.cli.forms import form_of, whole
 from passerelle.cli.operator import Operator, operating
 from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import Bar, follow, plain
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
@@ -40,7 +41,7 @@ _OPEN = ("failed", "flawed", "over_budget")  # what a person has to look at
 @click.option("--beside", multiple=True, metavar="COLUMN", help="That the model may look at.")
 @click.option("--model", help="One of the tenant's; else the one of its rules.")
 @click.option("--budget", metavar="AMOUNT", help="What it may cost at most, such as '5 EUR'.")
-@click.option("--preview", is_flag=True, help="Only the first few texts.")
+@click.option("--preview", is_flag=True, help="Only three texts: a short, a middle and a long one.")
 @click.option("--again", is_flag=True, help="Write anew, and pay anew, what is there unchanged.")
 @click.option("--dry-run", is_flag=True, help="Only say what it would take.")
 @click.option("--yes", is_flag=True, help="Do not ask whether to begin.")
@@ -89,7 +90,7 @@ def run(  # noqa: PLR0913, PLR0917 - one option each
                 click.echo(plain(line))
         if dry_run:
             if json_:
-                _print(estimate)
+                print_json(estimate)
             return
         if not (yes or json_) and sys.stdin.isatty():
             click.confirm("Begin?", abort=True)
@@ -97,7 +98,7 @@ def run(  # noqa: PLR0913, PLR0917 - one option each
         if wait:
             started["job"], started["open"] = _watch(operator, tenant, started["job"], quiet=json_)
     if json_:
-        _print(started)
+        print_json(started)
     else:
         _tell(started, tenant)
     if wait and (started["open"] or started["job"]["state"] != "done"):
@@ -126,7 +127,8 @@ def _request(
         if mapping:
             raise CannotRun("Columns are of tables.", "Give files, or leave the columns out.")
         return {**order, "documents": [{"collection": name} for name in collections]}, "application/json"
-    return form_of(files, {"order": orjson.dumps({**order, "mapping": mapping})})
+    said = orjson.dumps({**order, "mapping": mapping})
+    return form_of([("order", said)], [(whole(file.name), file) for file in files])
 
 
 def _watch(
@@ -169,10 +171,9 @@ def _tell(started: dict[str, Any], tenant: str) -> None:
         for line in troubles(each):
             click.echo(plain(line))
     click.echo(plain(f"{job['id']}: {job['state']}: {standings(job['counts'])}; spent {money(job['spent'])}"))
-
-
-def _print(document: Any) -> None:
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    if job["counts"]["over_budget"]:
+        line = f"A larger budget begins the others: passerelle content budget {job['id']} AMOUNT --tenant {tenant}."
+        click.echo(plain(line))
 
 
 def _nothing(*_: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -11,8 +11,10 @@ import click
 from passerelle.domain.errors import CannotRun
 
 
-def form_of(files: Sequence[Path], fields: Mapping[str, str | bytes]) -> tuple[bytes, str]:
-    """A form's body and its kind; a file is called by its own name. Raises CannotRun for one that cannot be read."""
+def form_of(
+    fields: Sequence[tuple[str, str | bytes]], files: Sequence[tuple[str, Path]]
+) -> tuple[bytes, str]:
+    """A form's body and its kind; files by the names they are called. Raises CannotRun for one that cannot be read."""
     boundary = secrets.token_hex(16)
     parts: list[bytes] = []
 
@@ -20,11 +22,11 @@ def form_of(files: Sequence[Path], fields: Mapping[str, str | bytes]) -> tuple[b
         head = f'--{boundary}\r\ncontent-disposition: form-data; name="{name}"{more}\r\n\r\n'
         parts.append(head.encode() + value + b"\r\n")
 
-    for name, value in fields.items():
+    for name, value in fields:
         add(name, value.encode() if isinstance(value, str) else value)
-    for file in files:
+    for name, file in files:
         kind = "content-type: application/octet-stream"
-        add("file", contents(file), f'; filename="{_quoted(whole(file.name))}"\r\n{kind}')
+        add("file", contents(file), f'; filename="{_quoted(name)}"\r\n{kind}')
     parts.append(f"--{boundary}--\r\n".encode())
     return b"".join(parts), f"multipart/form-data; boundary={boundary}"
 
@@ -34,18 +36,34 @@ def contents(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        why = (error.strerror or "error").lower()
-        raise CannotRun(f"{whole(str(file))} cannot be read: {why}.") from error
+        raise unreadable(file, error) from error
 
 
-def save(file: Path, content: bytes) -> None:
-    """Write a file, and say so. Raises CannotRun."""
+def unreadable(file: Path, error: OSError) -> CannotRun:
+    """A file cannot be looked into."""
+    return CannotRun(f"{whole(str(file))} cannot be read: {(error.strerror or 'error').lower()}.")
+
+
+def save(file: Path, content: bytes | Iterable[bytes]) -> None:
+    """Write a file, and say so. What breaks off leaves the file as it was. Raises CannotRun."""
+    # A device or a pipe is written to as it is.
+    written = file if file.exists() and not file.is_file() else file.with_name(f"{file.name}.part")
+    count = 0
     try:
-        file.write_bytes(content)
+        try:
+            with written.open("wb") as out:
+                for part in (content,) if isinstance(content, bytes) else content:
+                    count += out.write(part)
+            if written is not file:
+                written.replace(file)
+        except BaseException:
+            if written is not file:
+                written.unlink(missing_ok=True)
+            raise
     except OSError as error:
         why = (error.strerror or "error").lower()
         raise CannotRun(f"{whole(str(file))} cannot be written: {why}.") from error
-    click.echo(f"{whole(str(file))}: {len(content)} bytes", err=True)
+    click.echo(f"{whole(str(file))}: {count} bytes", err=True)
 
 
 def whole(name: str) -> str:

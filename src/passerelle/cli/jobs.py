@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import click
-import orjson
 
 from passerelle.cli.operator import operating, order
 from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.paths import path_below, print_json
 from passerelle.cli.progress import Bar, follow, in_lines, plain
 from passerelle.settings import Settings
 
@@ -38,7 +37,7 @@ def list_(
     """List a tenant's jobs, the newest first."""
     cards = order(settings, "GET", path_of(tenant, kind=kind, before=before, limit=limit))
     if json_:
-        _print(cards)
+        print_json(cards)
         return
     if not cards["data"]:
         click.echo("There are no jobs.")
@@ -59,7 +58,7 @@ def show(settings: Settings, tenant: str, job: str, json_: bool) -> None:
         card = operator.order("GET", path_of(tenant, job))
         failed = operator.order("GET", path_of(tenant, job, "items", state="failed", limit=_MOST_ITEMS))
     if json_:
-        _print({**card, "failed": failed["data"]})
+        print_json({**card, "failed": failed["data"]})
         return
     _row(card)
     for item in failed["data"]:
@@ -136,20 +135,14 @@ def delete(settings: Settings, tenant: str, job: str) -> None:
 
 def path_of(tenant: str, *parts: str, **query: object) -> str:
     """Where a tenant's jobs are asked for."""
-    given = {name: value for name, value in query.items() if value is not None}
-    route = "/".join(["/v1/jobs", *(quote(part, safe="") for part in parts)])
-    return f"{route}?{urlencode({'tenant': tenant, **given})}"
+    return path_below("/v1/jobs", *parts, tenant=tenant, **query)
 
 
 def _shown(card: dict[str, Any], *, json_: bool) -> None:
     if json_:
-        _print(card)
+        print_json(card)
     else:
         _row(card)
-
-
-def _print(document: Any) -> None:
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
 
 
 def _row(card: dict[str, Any]) -> None:

@@ -30,6 +30,9 @@ class Operator(Protocol):
     def fetch(self, method: str, path: str, body: Any = None, *, kind: str = JSON) -> bytes:
         """The reply as it came."""
 
+    def parts(self, method: str, path: str, body: Any = None, *, kind: str = JSON) -> Iterator[bytes]:
+        """The same piece by piece as it comes, for one that may be long."""
+
     def order(self, method: str, path: str, body: Any = None, *, kind: str = JSON) -> Any:
         """The JSON of the reply; None for one without a body."""
 

@@ -19,7 +19,7 @@ class Asking(ABC):
 
     def fetch(self, method: str, path: str, body: Any = None, *, kind: str = JSON) -> bytes:
         """The reply as it came."""
-        return b"".join(self._reply(method, path, body, kind))
+        return b"".join(self.parts(method, path, body, kind=kind))
 
     def order(self, method: str, path: str, body: Any = None, *, kind: str = JSON) -> Any:
         """The JSON of the reply."""
@@ -29,7 +29,7 @@ class Asking(ABC):
     def follow(self, method: str, path: str, body: Any = None) -> Iterator[tuple[str, Any]]:
         """The events of the reply."""
         framer = Framer()
-        for read in self._reply(method, path, body, JSON):
+        for read in self.parts(method, path, body):
             for event in events(framer.feed(read)):
                 data = data_of(event)
                 if data is None or data == b"[DONE]":
@@ -39,7 +39,8 @@ class Asking(ABC):
                     raise CannotRun(_said(said, "the events broke off"))
                 yield name, said
 
-    def _reply(self, method: str, path: str, body: Any, kind: str) -> Iterator[bytes]:
+    def parts(self, method: str, path: str, body: Any = None, *, kind: str = JSON) -> Iterator[bytes]:
+        """The reply as it comes."""
         raw = b"" if body is None else body if kind != JSON else orjson.dumps(body)
         reply = self._ask(method, path, raw, kind)
         status = next(reply)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import orjson
 
 from passerelle.cli.operator import operating, order
 from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.paths import print_json
 from passerelle.cli.progress import plain
 from passerelle.cli.rag_ask import ask, search
 from passerelle.cli.rag_eval import eval_verb
@@ -39,7 +39,7 @@ def collections(settings: Settings, tenant: str, json_: bool) -> None:
     """A tenant's collections by name."""
     found = order(settings, "GET", rag_path("collections", tenant=tenant))["data"]
     if json_:
-        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        print_json(found)
         return
     if not found:
         click.echo("There are no collections.")
@@ -70,7 +70,7 @@ def documents(
     path = documents_of(collection, tenant=tenant, state=state, before=before, limit=limit)
     page = order(settings, "GET", path)
     if json_:
-        click.echo(orjson.dumps(page, option=orjson.OPT_INDENT_2))
+        print_json(page)
         return
     if not page["data"]:
         click.echo("There are no documents.")

@@ -6,10 +6,10 @@ import sys
 from typing import Any
 
 import click
-import orjson
 
 from passerelle.cli.operator import operating, order
 from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.paths import print_json
 from passerelle.cli.progress import plain
 from passerelle.cli.rag_paths import rag_path
 from passerelle.domain.errors import CannotRun
@@ -45,7 +45,7 @@ def ask(
     path = rag_path("chat", tenant=tenant)
     if json_:
         answer = order(settings, "POST", path, body)
-        click.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
+        print_json(answer)
     else:
         answer = streamed(settings, path, body)
         _sources(answer)
@@ -78,7 +78,7 @@ def search(
     body |= {name: value for name, value in given.items() if value is not None}
     found = order(settings, "POST", rag_path("search", tenant=tenant), body)
     if json_:
-        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        print_json(found)
         return
     if not found["data"]:
         click.echo("Nothing is found.")

@@ -7,7 +7,6 @@ has changed.
 from __future__ import annotations
 
 import os
-import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from passerelle.cli.forms import form_of, unreadable, whole
 from passerelle.domain.errors import CannotRun
 
 # In folders; a file that is named itself is sent whatever it is called.
@@ -109,24 +109,14 @@ def request_of(batch: Sequence[Source], about: About) -> tuple[Any, str]:
     """A request's body and its kind. Raises CannotRun for a file that cannot be read."""
     if batch[0].file is None:
         return {"documents": [{"url": source.key, **about.fields()} for source in batch]}, _JSON
-    boundary = secrets.token_hex(16)
-    parts: list[bytes] = []
-
-    def add(name: str, value: bytes, more: str = "") -> None:
-        head = f'--{boundary}\r\ncontent-disposition: form-data; name="{name}"{more}\r\n\r\n'
-        parts.append(head.encode() + value + b"\r\n")
-
+    fields: list[tuple[str, str | bytes]] = []
     for name, value in about.fields().items():
-        for each in value if name == "groups" else [value]:
-            add(name, orjson.dumps(each) if name == "metadata" else str(each).encode())
+        said = value if name == "groups" else [value]
+        fields += ((name, orjson.dumps(each) if name == "metadata" else str(each)) for each in said)
     if len(batch) == 1 or any("/" in source.key for source in batch):  # else they are called by their names
-        for source in batch:
-            add("key", source.key.encode())
-    for source in batch:
-        name = source.key.rpartition("/")[2]
-        add("file", _read(source), f'; filename="{_quoted(name)}"\r\ncontent-type: application/octet-stream')
-    parts.append(f"--{boundary}--\r\n".encode())
-    return b"".join(parts), f"multipart/form-data; boundary={boundary}"
+        fields += [("key", source.key) for source in batch]
+    files = [(source.key.rpartition("/")[2], source.file) for source in batch if source.file is not None]
+    return form_of(fields, files)
 
 
 def metadata_of(pairs: Sequence[str]) -> dict[str, Any]:
@@ -159,28 +149,6 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _source(file: Path, key: str) -> Source:
     try:
-        return Source(_whole(key), file, file.stat().st_size)
+        return Source(whole(key), file, file.stat().st_size)
     except OSError as error:
-        raise _unreadable(file, error) from error
-
-
-def _read(source: Source) -> bytes:
-    assert source.file is not None  # of an address nothing is read  # noqa: S101
-    try:
-        return source.file.read_bytes()
-    except OSError as error:
-        raise _unreadable(source.file, error) from error
-
-
-def _unreadable(file: Path, error: OSError) -> CannotRun:
-    return CannotRun(f"{_whole(str(file))} cannot be read: {(error.strerror or 'error').lower()}.")
-
-
-def _whole(name: str) -> str:
-    """A name that is no UTF-8 on this system, with what can be said of it."""
-    return name.encode("utf-8", "replace").decode()
-
-
-def _quoted(name: str) -> str:
-    """In a form's header, as browsers write it (WHATWG HTML, section 4.10.22.8)."""
-    return name.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
+        raise unreadable(file, error) from error

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import click
-import orjson
 
 from passerelle.cli.operator import Operator, operating
 from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.paths import print_json
 from passerelle.cli.progress import Bar, follow, plain
 from passerelle.cli.rag_files import About, Source, batches, find, metadata_of, request_of
 from passerelle.cli.rag_paths import documents_of
@@ -100,7 +100,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - one option each
             "left_out": [str(file) for file in left],
             "failed": failed,
         }
-        click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2))
+        print_json(shown)
     else:
         _tell(handed, left=len(left), waits=waits)
     if failed:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlencode
+from passerelle.cli.paths import path_below
 
 
 def rag_path(*parts: str, tenant: str, **query: object) -> str:
-    """A path below `/v1/rag`, with what is asked of it; None is not asked."""
-    given = {name: value for name, value in query.items() if value is not None}
-    route = "/".join(["/v1/rag", *(quote(part, safe="") for part in parts)])
-    return f"{route}?{urlencode({'tenant': tenant, **given})}"
+    """A path below `/v1/rag`."""
+    return path_below("/v1/rag", *parts, tenant=tenant, **query)
 
 
 def documents_of(collection: str, *parts: str, tenant: str, **query: object) -> str:

@@ -11,9 +11,10 @@ import click
 
 from passerelle.cli.operator import operating, order
 from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import plain
 from passerelle.cli.surveys_codebook_file import read_codebook, sample
-from passerelle.cli.surveys_paths import LANGUAGES, percent, show, survey_path, with_tenant
+from passerelle.cli.surveys_paths import LANGUAGES, percent, survey_path
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
 
@@ -35,7 +36,7 @@ def list_verb(settings: Settings, tenant: str, json_: bool) -> None:
     """A tenant's codebooks."""
     found = order(settings, "GET", survey_path("codebooks", tenant=tenant))["data"]
     if json_:
-        show(found)
+        print_json(found)
         return
     if not found:
         click.echo("There are no codebooks.")
@@ -59,7 +60,7 @@ def show_verb(
     else:
         found = [order(settings, "GET", survey_path("codebooks", name, tenant=tenant, version=version))]
     if json_:
-        show(found if versions else found[0])
+        print_json(found if versions else found[0])
         return
     for card in found:
         click.echo(plain(_line(card)))
@@ -83,7 +84,7 @@ def write(
     body = read.body if note is None else {**read.body, "note": note}
     card = order(settings, "POST", survey_path("codebooks", name or read.name, tenant=tenant), body)
     if json_:
-        show(card)
+        print_json(card)
         return
     click.echo(plain(_line(card)))
     if not card["in_use"]:
@@ -113,7 +114,7 @@ def check(settings: Settings, name: str, tenant: str, version: int | None, json_
             "POST", survey_path("codebooks", name, "versions", wanted, "check", tenant=tenant)
         )
     if json_:
-        show(card)
+        print_json(card)
     else:
         for line in _checked(card):
             click.echo(plain(line))
@@ -139,7 +140,7 @@ def promote(
         path = survey_path("codebooks", name, "versions", wanted, "promote", tenant=tenant)
         card = operator.order("POST", path, {"force": force})
     if json_:
-        show(card)
+        print_json(card)
         return
     click.echo(plain(_line(card)))
     for line in _checked(card["checked"]) if card["checked"] else ():
@@ -155,7 +156,7 @@ def curve(settings: Settings, name: str, tenant: str, json_: bool) -> None:
     """What corrections gained: how well comments are read, by how many were learned from."""
     card = order(settings, "GET", survey_path("codebooks", name, "curve", tenant=tenant))
     if json_:
-        show(card)
+        print_json(card)
         return
     if not card["data"]:
         click.echo("There are too few corrections for a curve.")
@@ -192,7 +193,7 @@ def corrections(
     )
     page = order(settings, "GET", path)
     if json_:
-        show(page)
+        print_json(page)
         return
     if not page["data"]:
         click.echo("Nothing is corrected.")

@@ -11,11 +11,12 @@ from typing import Any
 import click
 import orjson
 
-from passerelle.cli.forms import form_of
+from passerelle.cli.forms import form_of, whole
 from passerelle.cli.operator import Operator, operating, order
 from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import plain
-from passerelle.cli.surveys_paths import LANGUAGES, show, survey_path, watch, with_tenant
+from passerelle.cli.surveys_paths import LANGUAGES, survey_path, watch
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
 
@@ -55,11 +56,11 @@ class About:
 @with_settings
 def columns(settings: Settings, file: Path, tenant: str, sheet: str, json_: bool) -> None:
     """What each column of a file of answers seems to be; nothing is kept."""
-    body, kind = form_of([file], {"sheet": sheet} if sheet else {})
+    body, kind = form_of([("sheet", sheet)] if sheet else [], [(whole(file.name), file)])
     with operating(settings) as operator:
         card = operator.order("POST", survey_path("columns", tenant=tenant), body, kind=kind)
     if json_:
-        show(card)
+        print_json(card)
         return
     for each in card["columns"]:
         scale = f" {each['low']:g}-{each['high']:g}" if each["low"] is not None else ""
@@ -112,7 +113,7 @@ def import_verb(  # noqa: PLR0913, PLR0917 - one option each
             card = read(operator, tenant, card, quiet=json_)
         rows = troubles(operator, tenant, card["id"]) if wait else []
     if json_:
-        show({**card, "row_troubles": rows})
+        print_json({**card, "row_troubles": rows})
     else:
         for line in account(card, rows):
             click.echo(plain(line))
@@ -130,7 +131,7 @@ def list_verb(settings: Settings, tenant: str, before: str | None, limit: int, j
     """A tenant's surveys, the newest first."""
     page = order(settings, "GET", survey_path(tenant=tenant, before=before, limit=limit))
     if json_:
-        show(page)
+        print_json(page)
         return
     if not page["data"]:
         click.echo("There are no surveys.")
@@ -156,7 +157,7 @@ def delete(settings: Settings, surveys: tuple[str, ...], tenant: str) -> None:
 
 def hand_in(operator: Operator, tenant: str, file: Path, about: About) -> dict[str, Any]:
     """The survey that a file becomes. Raises CannotRun."""
-    body, kind = form_of([file], about.fields())
+    body, kind = form_of(list(about.fields().items()), [(whole(file.name), file)])
     card: dict[str, Any] = operator.order("POST", survey_path(tenant=tenant), body, kind=kind)
     return card
 

@@ -6,25 +6,20 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlencode
 
 import click
-import orjson
 
 from passerelle.cli.operator import Operator
+from passerelle.cli.paths import path_below
 from passerelle.cli.progress import Bar, Tally, follow
 from passerelle.domain.errors import CannotRun
 
-with_tenant = click.option("--tenant", required=True, help="Whose it is.")
 LANGUAGES = click.Choice(["fr", "en"])
 
 
 def survey_path(*parts: str | int, tenant: str, **query: object) -> str:
-    """A path below `/v1/surveys`, with what is asked of it; None is not asked, and `with_` is `with`."""
-    given = {name.rstrip("_"): value for name, value in query.items() if value is not None}
-    route = "/".join(["/v1/surveys", *(quote(str(part), safe="") for part in parts)])
-    return f"{route}?{urlencode({'tenant': tenant, **given})}"
+    """A path below `/v1/surveys`."""
+    return path_below("/v1/surveys", *parts, tenant=tenant, **query)
 
 
 def watch(operator: Operator, tenant: str, job: str, *, quiet: bool) -> Tally:
@@ -32,11 +27,6 @@ def watch(operator: Operator, tenant: str, job: str, *, quiet: bool) -> Tally:
     with Bar(sys.stderr) if not quiet else nullcontext() as bar:
         told: Callable[..., None] = bar.tell if bar is not None else _nothing
         return follow(operator, tenant, [job], told)
-
-
-def show(document: Any) -> None:
-    """For a machine."""
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
 
 
 def percent(share: float) -> str:

@@ -10,11 +10,12 @@ import click
 
 from passerelle.cli.operator import Operator, fetch, operating, order
 from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import plain
 from passerelle.cli.rag_ask import short, streamed
 from passerelle.cli.surveys_codebook_file import Read, read_codebook
 from passerelle.cli.surveys_files import FILE, About, account, hand_in, read, troubles
-from passerelle.cli.surveys_paths import LANGUAGES, show, survey_path, with_tenant, written
+from passerelle.cli.surveys_paths import LANGUAGES, survey_path, written
 from passerelle.cli.surveys_runs import finish, run_line, start, unread
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
@@ -65,7 +66,7 @@ def ask(settings: Settings, survey: str, question: str, tenant: str, model: str 
     path = survey_path(survey, "chat", tenant=tenant)
     if json_:
         answer: dict[str, Any] = order(settings, "POST", path, body)
-        show(answer)
+        print_json(answer)
     else:
         answer = streamed(settings, path, body)
         _sources(answer)
@@ -124,7 +125,7 @@ def analyse(  # noqa: PLR0913, PLR0917 - one option each
             click.echo(plain(line))
         if card["state"] == "failed":
             if json_:
-                show({"survey": card, "run": None, "report": None})
+                print_json({"survey": card, "run": None, "report": None})
             sys.exit(1)
         begun = start(operator, tenant, card["id"], codebook=name, version=version, model=model)
         run = finish(operator, tenant, begun, quiet=json_)
@@ -132,7 +133,7 @@ def analyse(  # noqa: PLR0913, PLR0917 - one option each
         content = operator.fetch("GET", survey_path(card["id"], "report", tenant=tenant, **query))
     written(content, output)
     if json_:
-        show({"survey": card, "row_troubles": rows, "run": run, "report": str(output)})
+        print_json({"survey": card, "row_troubles": rows, "run": run, "report": str(output)})
     else:
         click.echo(plain(run_line(run)))
     if unread(run):

@@ -10,9 +10,10 @@ import click
 
 from passerelle.cli.operator import Operator, operating, order
 from passerelle.cli.options import as_json, with_settings
+from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import plain
 from passerelle.cli.surveys_codebook import correction_line
-from passerelle.cli.surveys_paths import listed, percent, show, survey_path, watch, with_tenant
+from passerelle.cli.surveys_paths import listed, percent, survey_path, watch
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
 
@@ -52,7 +53,7 @@ def run(
         if wait:
             card = finish(operator, tenant, card, quiet=json_)
     if json_:
-        show(card)
+        print_json(card)
     else:
         click.echo(plain(run_line(card)))
         if not wait:
@@ -70,7 +71,7 @@ def runs(settings: Settings, survey: str, tenant: str, json_: bool) -> None:
     """A survey's runs, the newest first."""
     found = order(settings, "GET", survey_path(survey, "runs", tenant=tenant))["data"]
     if json_:
-        show(found)
+        print_json(found)
         return
     if not found:
         click.echo("There are no runs.")
@@ -99,7 +100,7 @@ def comments(
     wanted = {**asked, "to_review": "true" if to_review else None}
     page = order(settings, "GET", survey_path(survey, "runs", run, "comments", tenant=tenant, **wanted))
     if json_:
-        show(page)
+        print_json(page)
         return
     if not page["data"]:
         click.echo("There are no such comments.")
@@ -130,7 +131,7 @@ def queue(
             "data"
         ]
     if json_:
-        show(found)
+        print_json(found)
         return
     if not found:
         click.echo("Nothing waits to be looked at.")
@@ -171,7 +172,7 @@ def correct(  # noqa: PLR0913, PLR0917 - one option each
         settings, "POST", survey_path(survey, "comments", comment, "correction", tenant=tenant), body
     )
     if json_:
-        show(card)
+        print_json(card)
     else:
         click.echo(plain(correction_line(card)))
 
@@ -200,7 +201,7 @@ def difference(settings: Settings, survey: str, before: str, after: str, tenant:
     path = survey_path(survey, "runs", after, "difference", tenant=tenant, with_=before)
     card = order(settings, "GET", path)
     if json_:
-        show(card)
+        print_json(card)
         return
     for line in _difference(card):
         click.echo(plain(line))
@@ -210,7 +211,7 @@ def difference(settings: Settings, survey: str, before: str, after: str, tenant:
 @click.argument("survey")
 @with_tenant
 @click.option("--discover", is_flag=True, help="Look for them anew, first.")
-@click.option("--themes", "number", type=click.IntRange(2, 100), help="How many; found out, if unsaid.")
+@click.option("--themes", "number", type=click.IntRange(2, 25), help="How many; found out, if unsaid.")
 @as_json
 @with_settings
 def themes(
@@ -228,7 +229,7 @@ def themes(
             state = watch(operator, tenant, job, quiet=json_).state
         found = operator.order("GET", path)["data"]
     if json_:
-        show(found)
+        print_json(found)
     else:
         for line in _themes(found):
             click.echo(plain(line))
@@ -262,7 +263,7 @@ def merge(  # noqa: PLR0913, PLR0917 - one option each
     path = survey_path(survey, "themes", theme, "merge", tenant=tenant)
     card = order(settings, "POST", path, {"codebook": codebook, "category": into})
     if json_:
-        show(card)
+        print_json(card)
     else:
         click.echo(plain(f"{card['name']}  v{card['version']}  {len(card['categories'])} categories"))
 

@@ -221,7 +221,8 @@ class Question:
     """A conversation whose last turn is to be answered from a collection.
 
     `system` is what its application says beside. `options` are OpenAI's words for the model's call, such as
-    `temperature`, `max_tokens`, `user`, `metadata`. `conversation`: to be gone on with, where they are kept.
+    `temperature`, `max_tokens`, `user`, `metadata`. `conversation`: to be gone on with, where they are kept. `sought`:
+    what is searched for and judged by in place of the last turn's text.
     """
 
     collection: str
@@ -237,6 +238,7 @@ class Question:
     wishes: Wishes = NO_WISHES
     patience: float | None = None  # seconds after which an answer is of no use
     request_id: str = ""
+    sought: str = ""
 
     @property
     def asked(self) -> str:

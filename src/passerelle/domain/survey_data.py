@@ -120,6 +120,7 @@ class Trouble(StrEnum):
     LANGUAGE_UNKNOWN = "language_unknown"  # too short to tell, or in an alphabet nobody asked for
     FORMULA = "formula"
     CONTROLS_REMOVED = "controls_removed"
+    ENCODING_OTHER = "encoding_other"  # than the rest of the file
     CHARACTERS_LOST = "characters_lost"
     CELLS_MISSING = "cells_missing"
     CELLS_EXTRA = "cells_extra"

@@ -97,7 +97,7 @@ class Library:
             fresh = read([text for text, _ in new], [language for _, language in new], self._embed)
             first = len(self._place)
             self._place |= {key: first + place for place, key in enumerate(new)}
-            self._read = fresh if self._read is None else _joined(self._read, fresh)
+            self._read = fresh if self._read is None else self._read.followed_by(fresh)
         if self._read is None:
             return read([], [], self._embed)
         return self._read.rows([self._place[key] for key in keys])
@@ -196,13 +196,3 @@ def _correction(item: Item, survey: SurveySet) -> Correction:
 
 def _codebook(survey: SurveySet) -> Codebook:
     return codebook(survey.name, survey.categories, survey.language)
-
-
-def _joined(one: Read, other: Read) -> Read:
-    return Read(
-        (*one.texts, *other.texts),
-        np.concatenate([one.words, other.words]),
-        np.concatenate([one.parts, other.parts]),
-        np.concatenate([one.meaning, other.meaning]),
-        np.concatenate([one.lean, other.lean]),
-    )

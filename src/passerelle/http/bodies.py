@@ -20,14 +20,16 @@ Model = TypeVar("Model", bound=BaseModel)
 _SHORT = 65_536  # bytes of a body that is read at once
 
 
-async def read_json(request: Request, model: type[Model], *, otherwise: str) -> Model:
-    """A request's JSON object as a model. `otherwise` says how else what it brings may be sent.
+async def read_json(
+    request: Request, model: type[Model], *, otherwise: str, what: str = "The body comes", long: str = ""
+) -> Model:
+    """A request's JSON object as a model. `otherwise` says how else `what` may be sent; `long`, where it is too long.
 
     Raises BadRequest, RequestValidationError, TooLarge, UnsupportedMedia and ClientGone.
     """
     media = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
     if media not in ("", "application/json"):
-        raise UnsupportedMedia(f"The body comes as `application/json`, or as {otherwise}.")
+        raise UnsupportedMedia(f"{what} as `application/json`, or as {otherwise}.")
     try:
         body = await request.body()
     except ClientDisconnect as error:
@@ -36,7 +38,8 @@ async def read_json(request: Request, model: type[Model], *, otherwise: str) -> 
         if error.status_code != 413:
             raise
         limit = services_of(request).limits.body
-        raise TooLarge(f"The body is longer than the limit of {limit} bytes; send {otherwise}.") from error
+        message = f"The body is longer than the limit of {limit} bytes; send {long or otherwise}."
+        raise TooLarge(message) from error
     if len(body) <= _SHORT:
         return checked(model, body)
     return await asyncio.to_thread(checked, model, body)  # a second for the longest: others go on meanwhile
@@ -44,8 +47,13 @@ async def read_json(request: Request, model: type[Model], *, otherwise: str) -> 
 
 def checked(model: type[Model], body: bytes) -> Model:
     """A JSON object as a model. Raises BadRequest and RequestValidationError, in which nothing of it is quoted."""
+    return valid(model, parse_object(body))
+
+
+def valid(model: type[Model], said: object) -> Model:
+    """What somebody says, as a model. Raises RequestValidationError, in which nothing of it is quoted."""
     try:
-        return model.model_validate(parse_object(body))
+        return model.model_validate(said)
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_url=False, include_input=False)) from None
 

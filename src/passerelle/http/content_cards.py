@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -96,6 +96,7 @@ class EstimateCard(BaseModel):
     target: str
     notes: list[str]
     skipped: list[SkippedCard] = []
+    columns: dict[str, str] = Field(default={}, description="What each column was read as, by its heading.")
 
 
 class ContentJobCard(BaseModel):
@@ -252,7 +253,9 @@ def skipped_cards(skipped: Sequence[tuple[str, RowSkipped]]) -> list[SkippedCard
     return [SkippedCard(file=file, row=row.row, code=row.code, message=row.message) for file, row in skipped]
 
 
-def estimate_card(estimate: Estimate, skipped: Sequence[SkippedCard] = ()) -> EstimateCard:
+def estimate_card(
+    estimate: Estimate, skipped: Sequence[SkippedCard] = (), columns: Mapping[str, str] | None = None
+) -> EstimateCard:
     """What a job will take."""
     return EstimateCard(
         pieces=estimate.pieces,
@@ -267,6 +270,7 @@ def estimate_card(estimate: Estimate, skipped: Sequence[SkippedCard] = ()) -> Es
         target=estimate.target,
         notes=list(estimate.notes),
         skipped=list(skipped),
+        columns=dict(columns or {}),
     )
 
 

@@ -73,7 +73,7 @@ async def estimate(request: Request, here: Here) -> EstimateCard:
     works = (await here.office()).works
     async with ordered(request, here, works) as order:
         found = await works.estimate(here.tenant, order.wanted)
-    return estimate_card(found, skipped_cards(order.found.skipped))
+    return estimate_card(found, skipped_cards(order.found.skipped), order.found.columns)
 
 
 @router.post(
@@ -96,7 +96,8 @@ async def start(request: Request, here: Here) -> StartedCard | Response:
     async with ordered(request, here, works) as order:
         skipped = skipped_cards(order.found.skipped)
         if order.dry_run:
-            thought = estimate_card(await works.estimate(here.tenant, order.wanted), skipped)
+            found = await works.estimate(here.tenant, order.wanted)
+            thought = estimate_card(found, skipped, order.found.columns)
             return Response(thought.model_dump_json(), media_type="application/json")
         job, estimated = await works.start(here.tenant, order.wanted)
     return StartedCard(job=job_card(job), estimate=estimate_card(estimated), skipped=skipped)

@@ -74,5 +74,10 @@ class Download(Response):
             block = await anext(blocks, None)
 
 
+def plain_name(name: str) -> str:
+    """In letters, digits and signs that every system and every header takes."""
+    return "".join(sign if sign.isascii() and (sign.isalnum() or sign in "-_") else "_" for sign in name)
+
+
 def _cannot() -> None:
     """Hang up on a caller where the server has no way to."""

@@ -5,19 +5,16 @@ A document in groups that a key is not in does not exist for it.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
-from passerelle.domain.errors import ClientGone, TooLarge, UnsupportedMedia
 from passerelle.domain.rag import Document, DocumentState, Given, Taken
 from passerelle.http.access import MEMBER
+from passerelle.http.bodies import inlined, read_json
 from passerelle.http.rag_cards import (
     DocumentCard,
     DocumentList,
@@ -27,7 +24,7 @@ from passerelle.http.rag_cards import (
     passage_card,
     taken_card,
 )
-from passerelle.http.rag_handing import MOST_DOCUMENTS, of_form, of_json, schema
+from passerelle.http.rag_handing import MOST_DOCUMENTS, HandedIn, of_body, of_form
 from passerelle.http.rag_place import CollectionName, Here, Place
 from passerelle.http.texts import Name
 from passerelle.http.uploads import MOST_FILES, is_form, received
@@ -37,7 +34,6 @@ router = APIRouter(prefix="/v1/rag/collections/{collection}/documents", tags=["R
 DocumentId = Annotated[str, Path(description="A document's id.", min_length=1, max_length=64)]
 
 _PAGE = 500
-_SHORT = 65_536  # bytes of a body that is read at once
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 _FORM: dict[str, Any] = {
@@ -81,7 +77,7 @@ class Failed(BaseModel):
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {"schema": schema()},
+                "application/json": {"schema": inlined(HandedIn)},
                 "multipart/form-data": {"schema": _FORM},
             },
         }
@@ -99,7 +95,7 @@ async def take(collection: CollectionName, request: Request, here: Here, respons
             given = of_form(form, here.groups)
             taken = await library.take(here.tenant, collection, given, groups=here.sees)
     else:
-        given = await _of_json(request, here)
+        given = await _handed_in(request, here)
         taken = await library.take(here.tenant, collection, given, groups=here.sees)
     return _taken(taken, response)
 
@@ -196,25 +192,15 @@ async def retry(
     return _taken(await library.retry(here.tenant, collection, [document]), response)
 
 
-async def _of_json(request: Request, here: Place) -> list[Given]:
-    media = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
-    if media not in ("", "application/json"):
-        message = "Documents come as `application/json`, or as files in `multipart/form-data`."
-        raise UnsupportedMedia(message)
-    try:
-        body = await request.body()
-    except ClientDisconnect as error:
-        raise ClientGone("The caller hung up before the whole request was read.") from error
-    except HTTPException as error:
-        if error.status_code != 413:
-            raise
-        limit = here.services.limits.body
-        raise TooLarge(f"The body is longer than the limit of {limit} bytes; send a file.") from error
-    if len(body) <= _SHORT:
-        return of_json(body, here.groups)
-    return await asyncio.to_thread(
-        of_json, body, here.groups
-    )  # a second for the longest: others go on meanwhile
+async def _handed_in(request: Request, here: Place) -> list[Given]:
+    said = await read_json(
+        request,
+        HandedIn,
+        what="Documents come",
+        otherwise="files in `multipart/form-data`",
+        long="a file",
+    )
+    return of_body(said, here.groups)
 
 
 async def _document(here: Place, collection: str, document: str) -> Document:

@@ -10,15 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.functional_validators import BeforeValidator
 
 from passerelle.config.durations import parse_keeping
 from passerelle.domain.errors import BadRequest
 from passerelle.domain.rag import Given, GivenChunk
 from passerelle.domain.retrieval import LONGEST_NAME, LONGEST_TEXT, MOST_GROUPS, RESERVED
-from passerelle.http.intake import parse_object
+from passerelle.http.bodies import valid
 from passerelle.http.texts import Name, Text
 from passerelle.http.uploads import Form
 
@@ -157,28 +156,8 @@ class HandedIn(DocumentIn):
     documents: list[DocumentIn] | None = Field(default=None, min_length=1, max_length=MOST_DOCUMENTS)
 
 
-def schema() -> dict[str, Any]:
-    """The JSON schema of what may be handed in, whole in itself."""
-    whole = HandedIn.model_json_schema()
-    parts = whole.pop("$defs")
-
-    def inlined(node: Any) -> Any:
-        if isinstance(node, dict):
-            if (named := node.get("$ref")) is not None:
-                return inlined(parts[named.rpartition("/")[2]])
-            return {name: inlined(value) for name, value in node.items()}
-        return [inlined(each) for each in node] if isinstance(node, list) else node
-
-    document: dict[str, Any] = inlined(whole)
-    return document
-
-
-def of_json(body: bytes, groups: Groups) -> list[Given]:
-    """The documents that a JSON body hands in. Raises BadRequest, RequestValidationError and Forbidden."""
-    try:
-        said = HandedIn.model_validate(parse_object(body))
-    except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False, include_input=False)) from None
+def of_body(said: HandedIn, groups: Groups) -> list[Given]:
+    """The documents that a JSON body hands in. Raises BadRequest and Forbidden."""
     ways = {name: getattr(said, name) for name in ("text", "url", "chunks", "urls", "documents")}
     if sum(way is not None for way in ways.values()) != 1:
         raise _wrong(f"Write exactly one of {', '.join(f'`{name}`' for name in ways)}.", "text")
@@ -214,10 +193,7 @@ def of_form(form: Form, groups: Groups) -> list[Given]:
     shared: dict[str, Any] = {**said, "groups": _group_names(form.fields.get("groups", ()))}
     if metadata := form.fields.get("metadata"):
         shared["metadata"] = _json("metadata", metadata[0])
-    try:
-        checked = DocumentIn.model_validate(shared)
-    except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False, include_input=False)) from None
+    checked = valid(DocumentIn, shared)
     allowed = groups(checked.groups)
     given = []
     for number, file in enumerate(form.files, 1):

@@ -176,6 +176,7 @@ async def corrections(
 ) -> CorrectionList:
     """What people corrected, the newest first."""
     bureau = await here.bureau()
+    await bureau.codebooks.edition(here.name, name)  # of none that is not there
     found = await bureau.corrections.corrections(
         here.name, name, after=after, most=limit + 1, revoked=revoked
     )

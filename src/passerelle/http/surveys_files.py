@@ -12,6 +12,7 @@ from passerelle.domain.errors import BadRequest, UnsupportedMedia
 from passerelle.domain.survey_data import RowTrouble
 from passerelle.domain.survey_work import SurveyState
 from passerelle.http.access import MEMBER
+from passerelle.http.downloads import plain_name
 from passerelle.http.surveys_cards import (
     ColumnsCard,
     RowList,
@@ -143,7 +144,7 @@ async def troubles(
     table = await asyncio.to_thread(row_table, await _all(here, survey, after), words)
     headers = {
         "cache-control": "private, no-store",
-        "content-disposition": f'attachment; filename="{_plain(about.id)}-troubles.csv"',
+        "content-disposition": f'attachment; filename="{plain_name(about.id)}-troubles.csv"',
         "content-language": words,
         "cross-origin-resource-policy": "same-origin",
         "x-content-type-options": "nosniff",
@@ -164,7 +165,3 @@ async def _all(here: Office, survey: str, after: int) -> list[RowTrouble]:
 def _check_form(request: Request) -> None:
     if not is_form(request.headers.get("content-type")):
         raise UnsupportedMedia("A file of answers comes as `multipart/form-data`.")
-
-
-def _plain(name: str) -> str:
-    return "".join(sign if sign.isascii() and (sign.isalnum() or sign in "-_") else "_" for sign in name)

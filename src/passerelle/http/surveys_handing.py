@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from passerelle.domain.errors import BadRequest
 from passerelle.domain.survey_data import Role
+from passerelle.http.bodies import valid
 from passerelle.http.surveys_place import Body
 from passerelle.http.texts import PathName, Text
 from passerelle.http.uploads import File, Form
@@ -73,7 +74,7 @@ def form_of_survey() -> dict[str, Any]:
 def looked_at(form: Form) -> tuple[bytes, str]:
     """The file, and the sheet of it. Raises BadRequest and RequestValidationError."""
     fields = _fields(form, ("sheet",))
-    return _file(form).content, _checked(fields).sheet
+    return _file(form).content, valid(_Said, fields).sheet
 
 
 def handed_in(form: Form, *, by: str) -> NewSurvey:
@@ -81,7 +82,7 @@ def handed_in(form: Form, *, by: str) -> NewSurvey:
     fields = _fields(form, _FIELDS)
     file = _file(form)
     columns = fields.pop("columns", None)
-    said = _checked(fields)
+    said = valid(_Said, fields)
     return NewSurvey(
         title=said.title.strip() or file.name.rpartition(".")[0] or file.name or "Survey",
         content=file.content,
@@ -126,13 +127,6 @@ def _file(form: Form) -> File:
     if not form.files[0].content:
         raise _wrong("The file is empty.", "file")
     return form.files[0]
-
-
-def _checked(fields: dict[str, str]) -> _Said:
-    try:
-        return _Said.model_validate(fields)
-    except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False, include_input=False)) from None
 
 
 def _openapi(properties: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -13,6 +14,7 @@ from passerelle.domain.errors import Forbidden
 from passerelle.domain.rag import Answered, Citation
 from passerelle.domain.survey_report import SurveyReport
 from passerelle.http.access import MEMBER
+from passerelle.http.downloads import plain_name
 from passerelle.http.events import EVENT_STREAM, Feed, Whole
 from passerelle.http.rag_answers import ChatWords, Shown, question_of, told, whole
 from passerelle.http.rag_cards import AnswerCard, CitationCard, answer_card, citation_card
@@ -20,6 +22,7 @@ from passerelle.http.ratelimits import Headers
 from passerelle.http.surveys_handing import ReportLanguage
 from passerelle.http.surveys_place import Here, Office, SurveyId, run_of
 from passerelle.pipelines.surveys.desk import Findings
+from passerelle.pipelines.surveys.framing import freed
 from passerelle.reports.surveys.as_csv import to_csv
 from passerelle.reports.surveys.as_html import to_html
 from passerelle.reports.surveys.as_json import to_json
@@ -87,7 +90,7 @@ async def report(
         headers["content-language"] = words
     if format != "json":
         way = "inline" if format == "html" else "attachment"
-        headers["content-disposition"] = f'{way}; filename="{_plain(about.id)}-{words}.{format}"'
+        headers["content-disposition"] = f'{way}; filename="{plain_name(about.id)}-{words}.{format}"'
     if format == "html":
         headers["content-security-policy"] = _POLICY
     return Response(content, media_type=_KINDS[format], headers=headers)
@@ -114,6 +117,7 @@ async def chat(survey: SurveyId, asked: SurveyQuestion, request: Request, here: 
     question = question_of(asked, request, collection="", groups=groups)  # what is wrong with it comes first
     collection = await findings.collection(here.asker, here.tenant, survey)
     question = question_of(asked, request, collection=collection, groups=groups)
+    question = replace(question, sought=freed(question.asked))
     happening = (await here.services.rag.reading()).answer(here.asker, question, stream=asked.stream)
     shown = _shown(here, survey, findings)
     if asked.stream:
@@ -151,7 +155,3 @@ def _rendered(found: SurveyReport, form: Form, language: ReportLanguage) -> byte
     if form == "csv":
         return to_csv(found).encode()
     return to_xlsx(found, language=language)
-
-
-def _plain(name: str) -> str:
-    return "".join(sign if sign.isascii() and (sign.isalnum() or sign in "-_") else "_" for sign in name)

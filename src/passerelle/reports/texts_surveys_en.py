@@ -144,6 +144,7 @@ SURVEYS_ENGLISH: Mapping[str, str] = {
     "survey.trouble.language_unexpected": "Comment in a language nobody asked for",
     "survey.trouble.language_unknown": "Comment in a language that is not recognised",
     "survey.trouble.formula": "Cell with a formula, read as text",
+    "survey.trouble.encoding_other": "Row in another encoding than the file, read as Windows-1252",
     "survey.trouble.controls_removed": "Control characters taken out",
     "survey.trouble.characters_lost": "Unreadable characters in the file",
     "survey.trouble.cells_missing": "Row shorter than the headings",

@@ -144,6 +144,7 @@ SURVEYS_FRENCH: Mapping[str, str] = {
     "survey.trouble.language_unexpected": "Commentaire dans une langue non prévue",
     "survey.trouble.language_unknown": "Commentaire dont la langue n’est pas reconnue",
     "survey.trouble.formula": "Cellule contenant une formule, lue comme du texte",
+    "survey.trouble.encoding_other": "Ligne dans un autre encodage que le fichier, lue comme Windows-1252",
     "survey.trouble.controls_removed": "Caractères de contrôle retirés",
     "survey.trouble.characters_lost": "Caractères illisibles dans le fichier",
     "survey.trouble.cells_missing": "Ligne plus courte que l’en-tête",

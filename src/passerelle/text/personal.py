@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -104,7 +104,8 @@ def _card(text: str) -> bool:
 
 def _mailbox(text: str) -> bool:
     box, _, host = text.lower().partition("@")
-    return box not in SHARED_BOXES and not host.endswith(EXAMPLE_HOSTS)
+    example = host in EXAMPLE_HOSTS or host.endswith(tuple(f".{each}" for each in EXAMPLE_HOSTS))
+    return box not in SHARED_BOXES and not example
 
 
 def _phone(text: str) -> bool:
@@ -123,17 +124,29 @@ CHECKS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
 )
 
 
+_GREEDY = frozenset({"iban", "card"})  # a word or a number that follows looks like more of them
+
+
+def _spans(kind: str, pattern: re.Pattern[str], text: str) -> Iterator[Found]:
+    """Where a kind stands. Of what goes on too far, the longest beginning that is one."""
+    check = CHECKS.get(kind)
+    for match in pattern.finditer(text):
+        start, end = match.span()
+        if check is None or check(match.group()):
+            yield Found(kind, start, end)
+        elif kind in _GREEDY:
+            shorter = (
+                at for at in range(end - 1, start, -1) if text[at - 1].isalnum() and not text[at].isalnum()
+            )
+            at = next((at for at in shorter if check(text[start:at])), None)
+            if at is not None:
+                yield Found(kind, start, at)
+
+
 def found(text: str) -> tuple[Found, ...]:
     """All personal data of a text in order; where two kinds overlap, the one that begins first, then the longer."""
     text = text[:LONGEST]
-    spans = []
-    for kind, pattern in PATTERNS.items():
-        check = CHECKS.get(kind)
-        spans += [
-            Found(kind, *match.span())
-            for match in pattern.finditer(text)
-            if check is None or check(match.group())
-        ]
+    spans = [each for kind, pattern in PATTERNS.items() for each in _spans(kind, pattern, text)]
     kept: list[Found] = []
     for span in sorted(spans, key=lambda one: (one.start, -one.end)):
         if not kept or span.start >= kept[-1].end:
@@ -144,9 +157,7 @@ def found(text: str) -> tuple[Found, ...]:
 def personal(text: str) -> str | None:
     """The kind of the first personal data found in the text, None where there is none."""
     text = text[:LONGEST]
-    for kind, pattern in PATTERNS.items():
-        check = CHECKS.get(kind)
-        for match in pattern.finditer(text):
-            if check is None or check(match.group()):
-                return kind
-    return None
+    return next(
+        (kind for kind, pattern in PATTERNS.items() if next(_spans(kind, pattern, text), None) is not None),
+        None,
+    )

@@ -157,14 +157,17 @@ def language_of(text: str, default: Language = "en") -> Language:
     What it quotes says little about it: a title in the other language, or words between quotation marks.
     """
     text = text.replace("’", "'")
-    quoted = [match.span() for match in QUOTED.finditer(text)]
+    quotes = QUOTED.finditer(text)
+    quoted = next(quotes, None)
     french = english = 0.0
     accents = 0
     first = True
     for match in SURFACE.finditer(text):
         surface, at = match.group(), match.start()
         word = folded(surface)
-        aside = any(start < at < end for start, end in quoted) or (
+        while quoted is not None and quoted.end() <= at:
+            quoted = next(quotes, None)
+        aside = (quoted is not None and quoted.start() < at) or (
             not first and surface[0].isupper() and not surface.isupper() and not _begins(text, at)
         )
         weight = ASIDE if aside else 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ class Desk(Service):
         super().__init__()
         self.kinds: list[str] = []
         self.bytes = b""
+        self.broken = False
 
     def order(self, method: str, path: str, body: Any = None, *, kind: str = "") -> Any:
         self.kinds.append(kind)
@@ -88,6 +90,13 @@ class Desk(Service):
     def fetch(self, method: str, path: str, body: Any = None, *, kind: str = "") -> bytes:
         self.orders.append((method, path, body))
         return self.bytes
+
+    def parts(self, method: str, path: str, body: Any = None, *, kind: str = "") -> Iterator[bytes]:
+        self.orders.append((method, path, body))
+        yield self.bytes[:5]
+        yield self.bytes[5:]
+        if self.broken:
+            raise CannotRun("The running service broke off before it had answered.")
 
 
 @pytest.fixture
@@ -152,7 +161,8 @@ def test_a_run_that_leaves_something_open_tells_it_and_ends_with_one(
     }
     done = content("run", str(table), "--recipe", "r")
     assert done.status == 1
-    assert done.out.splitlines()[-4:-1] == [
+    assert "passerelle content budget job_1 AMOUNT --tenant acme" in done.out.splitlines()[-1]
+    assert done.out.splitlines()[-5:-2] == [
         "failed       1  k1: The engine failed. (upstream_failed)",
         "flawed       2  k2: text: The number 3 is gone. (numbers)",
         "over budget  3  k3",
@@ -284,7 +294,7 @@ def test_texts_are_accepted_and_rejected_one_by_one_or_all_at_once(service: Desk
         service.replies[f"GET {V1}/jobs/job_1/items/{number}"] = {"values": {"text": "a", "tags": []}}
         service.replies[f"POST {V1}/jobs/job_1/items/{number}/decisions"] = {}
     assert content("reject", "job_1", "1", "2").out == "4 fields are rejected.\n"
-    assert content("accept", "job_1", "1", "--field", "text").out == "1 fields are accepted.\n"
+    assert content("accept", "job_1", "1", "--field", "text").out == "1 field is accepted.\n"
     assert service.orders[-1][2] == {"text": {"decision": "accepted"}}
     service.replies[f"GET {V1}/jobs/job_1/items/1"] = {"values": {}}
     for words in (("job_1",), ("job_1", "1", "--all"), ("job_1", "1", "--flawed"), ("job_1", "1")):
@@ -302,6 +312,7 @@ def test_an_export_goes_to_a_file_or_to_the_terminal(service: Desk, content: Any
     path = service.orders[-1][1]
     assert path == f"{V1}/jobs/job_1/export?tenant=acme&format=html&only=all&language=fr"
     assert content("export", "job_1", "--output", str(tmp_path / "no" / "out")).status == 2
+    assert content("export", "job_1", "--output", "/dev/null").status == 0
 
 
 def test_a_text_s_history_is_told_and_put_back(service: Desk, content: Any) -> None:

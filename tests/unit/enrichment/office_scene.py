@@ -96,6 +96,7 @@ class Scene:
     errors: dict[str, BaseException] = field(default_factory=dict)
     flaws: dict[str, tuple[Flaw, ...]] = field(default_factory=dict)
     again: Callable[[Piece], int] = lambda _: 0
+    writer: Callable[[Callable[[str], Asker]], Any] | None = None  # in place of the stand-in
 
     @property
     def tenant(self) -> Tenant:
@@ -114,7 +115,7 @@ class Scene:
     def kind(self) -> Writing:
         return Writing(
             self.database,
-            writer=lambda asker: Scribe(asker, self),
+            writer=self.writer or (lambda asker: Scribe(asker, self)),
             asker=lambda tenant: Asker.within(
                 self.gateway.gateway.ask, self.gateway.editions, tenant=tenant, pipeline="content"
             ),
@@ -126,13 +127,13 @@ class Scene:
         job, _ = await self.works.start(self.tenant, Wanted(**{"recipe": RECIPE, "pieces": pieces, **wanted}))
         return job
 
-    async def done(self, pieces: Sequence[Piece], **wanted: Any) -> ContentJob:
+    async def done(self, pieces: Sequence[Piece], pace: Pace = QUICK, **wanted: Any) -> ContentJob:
         """A job of them, once it is over."""
         job = await self.start(pieces, **wanted)
         if job.finished_at is not None:  # nothing of it is new
             return job
-        async with self.workers():
-            await over(self.database, job.id, TENANT)
+        async with self.workers(pace):
+            await over(self.database, job.id, TENANT, within=60)
         return await self.works.job(TENANT, job.id)
 
     def workers(self, pace: Pace = QUICK) -> Any:
@@ -160,10 +161,10 @@ def one(**counts: int) -> dict[Standing, int]:
 
 @asynccontextmanager
 async def an_office(
-    database: Database, *, cost: dict[str, Any] | None = COST, **tenant: Any
+    database: Database, *, cost: dict[str, Any] | None = COST, model: OpenAiLike | None = None, **tenant: Any
 ) -> AsyncIterator[Scene]:
     """An office whose model has that price."""
-    async with OpenAiLike(OPENAI, answer="Un texte bien écrit pour tous les stagiaires.") as engine:
+    async with model or OpenAiLike(OPENAI, answer="Un texte bien écrit pour tous les stagiaires.") as engine:
         named: dict[str, Any] = {"cost": cost} if cost is not None else {}
         configuration = one_backend("openai", engine.url, model=engine.model, **named)
         configuration["tenants"] = {TENANT: {"models": {"default": "assistant"}, **tenant}, "other": {}}

@@ -9,13 +9,23 @@ import pytest
 from sqlalchemy import text
 
 from passerelle.domain.content import Brand, Check, Flaw, Form, Piece, Standing
-from passerelle.domain.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge, Unavailable
+from passerelle.domain.errors import (
+    BadRequest,
+    Conflict,
+    Fault,
+    Forbidden,
+    NotFound,
+    PasserelleError,
+    TooLarge,
+    Unavailable,
+    UpstreamFailed,
+)
 from passerelle.jobs.kinds import Later
 from passerelle.pipelines.enrichment.desk import Wanted
 from passerelle.pipelines.enrichment.works_sweeping import Sweeping
 from passerelle.stores.database import Database
-from tests.unit.enrichment.office_scene import RECIPE, TENANT, an_office, counted, pieces
-from tests.unit.jobs.scene import count, made, until
+from tests.unit.enrichment.office_scene import QUICK, RECIPE, TENANT, an_office, counted, pieces
+from tests.unit.jobs.scene import count, made, until, working
 
 
 async def test_pieces_are_written_and_paid_and_told_of_each(database: Database) -> None:
@@ -170,6 +180,23 @@ async def test_who_answers_in_place_of_a_model_is_asked_again_later(database: Da
         job = await scene.start(pieces(1))
         async with scene.workers():
             await until(lambda: len(scene.writing) >= 3, "it was tried again")
+            scene.errors.clear()
+            found = await scene.over(job.id)
+
+        assert counted(found) == {"written": 1}
+
+
+@pytest.mark.parametrize(
+    "error", [UpstreamFailed(Fault.CONNECT, "The engine cannot be reached."), Unavailable("None is on.")]
+)
+async def test_an_engine_that_is_down_fails_no_piece(database: Database, error: PasserelleError) -> None:
+    async with an_office(database) as scene:
+        scene.errors["cours-1"] = error
+        kind = scene.kind()
+        kind.attempts = 1
+        job = await scene.start(pieces(1))
+        async with working(database, kind, pace=QUICK):
+            await until(lambda: len(scene.writing) >= 2, "it was tried again")
             scene.errors.clear()
             found = await scene.over(job.id)
 

@@ -98,6 +98,19 @@ async def test_a_question_is_answered_from_comments_each_with_its_id() -> None:
     assert (question.k, question.options["temperature"]) == (8, 0)
 
 
+async def test_a_question_about_what_people_say_is_looked_for_by_what_it_is_about() -> None:
+    rag = RagFake()
+    async with running(rag=rag) as served:
+        path = f"{SURVEYS}/{await kept(served)}/chat"
+        for asked in ("Que disent les participants du rythme ?", "Le rythme convient-il ?"):
+            assert (await ask(served, "member", "POST", path, {"question": asked}))[0] == 200
+    told = [(question.asked, question.sought) for _, question in rag.room.asked]
+    assert told == [
+        ("Que disent les participants du rythme ?", "rythme ?"),
+        ("Le rythme convient-il ?", "Le rythme convient-il ?"),
+    ]
+
+
 async def test_a_conversation_and_the_operator_are_answered_too() -> None:
     rag = RagFake()
     async with running(rag=rag) as served:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from passerelle.domain.content import LEVELS, LISTS, Check, Flaw, Form, Piece, Recipe, Value
+from passerelle.domain.content import LEVELS, Check, Flaw, Form, Piece, Recipe, Value
 from passerelle.pipelines.enrichment.checks_reading import flat
 from passerelle.pipelines.enrichment.checks_said import sentence
 from passerelle.pipelines.enrichment.checks_structure import markup
@@ -117,8 +117,3 @@ def _unknown(name: str, strange: list[str], known: tuple[str, ...] | list[str], 
 def form_of(name: str, piece: Piece) -> Form:
     """How a field is written."""
     return piece.form if name == "text" else Form.PLAIN
-
-
-def is_list(name: str) -> bool:
-    """Whether a field is a list."""
-    return name in LISTS

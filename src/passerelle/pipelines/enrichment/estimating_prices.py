@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Protocol
 
-from passerelle.domain.ask import Ask, Needs, Task
+from passerelle.domain.ask import Ask, Capability, Needs, Task
 from passerelle.domain.catalog import Model, Target, Tenant
 from passerelle.domain.ledger import Certainty, TokenKind, UsageSource
 from passerelle.gateway.edition import Edition, Editions
@@ -20,11 +20,15 @@ _BUILTIN = "builtin"
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """A tenant's model, and its targets as they are tried. `offline`: no language model is among them."""
+    """A tenant's model, and its targets as they are tried. `offline`: no language model is among them.
+
+    `formed`: one of them takes the schema of an answer beside its messages.
+    """
 
     model: Model
     targets: tuple[Target, ...]
     offline: bool
+    formed: bool = True
 
     @property
     def first(self) -> str:
@@ -80,7 +84,8 @@ class EditionPrices:
         targets = tuple(way for target in plan.targets for way in plan.ways.get(target, (target,)))
         backends = edition.catalog.backends
         offline = all(backends[target.backend].kind == _BUILTIN for target in targets)
-        return Answerer(found, targets, offline)
+        formed = edition.plan(tenant, found, Needs(frozenset({Capability.STRUCTURED_OUTPUT}))).targets
+        return Answerer(found, targets, offline, bool(formed))
 
     def charged(
         self, tenant: Tenant, answerer: Answerer, *, prompt: float, cached: float, completion: float

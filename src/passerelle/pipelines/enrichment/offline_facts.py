@@ -10,7 +10,7 @@ from passerelle.text.words import folded
 _LONGEST_SLUG, _MOST_SLUG_WORDS = 60, 8
 _MOST_LISTED, _LONGEST_LISTED = 20, 300
 _SENTENCE = re.compile(r"(?<=[.!?…])\s+")
-_NUMBER = r"(?:\d+(?:[.,]\d+)?|une?|deux|trois|quatre|cinq|six|sept|huit|dix|one|two|three|four|five|six|seven|eight|ten|half an?)"
+_NUMBER = r"(?:(?<!\d)\d{1,6}(?:[.,]\d{1,6})?|une?|deux|trois|quatre|cinq|six|sept|huit|dix|one|two|three|four|five|six|seven|eight|ten|half an?)"
 _UNIT = r"(?:demi-journees?|demi-journées?|half-days?|journées?|journees?|jours?|days?|heures?|hours?|semaines?|weeks?|mois|months?|minutes?|min|h)"
 _SPAN = re.compile(
     rf"{_NUMBER}[\s\u00a0\u202f-]?{_UNIT}(?:\s?\d{{2}})?(?!\w)"

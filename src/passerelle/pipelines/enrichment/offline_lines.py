@@ -20,6 +20,7 @@ _ITEM = re.compile(r"\s*(?:[-*+•–·‣▪]|\d{1,3}[.)])\s+(.*)")
 _LINK = re.compile(r"!?\[([^\[\]]{0,500})\]\([^()\s]{0,1000}(?:\s[^()]{0,300})?\)")
 _MARKS = re.compile(r"\*{1,3}|(?<!\w)_{1,3}|_{1,3}(?!\w)|`{1,3}|~~")
 _UNDER = re.compile(r"\s*(?:=+|-+)\s*$")
+_OPEN = re.compile(r"<(?![^<>]*>)")
 _LONGEST_HEADING = 80
 _BLOCKS = _set(
     "p div section article header footer main li ul ol table tr td th h1 h2 h3 h4 h5 h6 br hr pre blockquote dt dd "
@@ -41,7 +42,7 @@ def lines_of(piece: Piece) -> tuple[Line, ...]:
     """The lines of a piece that say something."""
     if piece.form is Form.HTML:
         reader = _Reader()
-        reader.feed(piece.text)
+        reader.feed(_closed(piece.text))
         reader.close()
         reader.end()
         return tuple(reader.lines)
@@ -82,6 +83,15 @@ def _line(raw: str, *, marked: bool) -> Line | None:
         return None
     named = not item and len(text) <= _LONGEST_HEADING and text.endswith(":")
     return Line(text, heading=bool(heading) or named, item=bool(item))
+
+
+def _closed(text: str) -> str:
+    """A page without comments, in which what begins no tag is plain: the parser would look for each one's end anew."""
+    kept, at = [], 0
+    while (begin := text.find("<!--", at)) >= 0 and (end := text.find("-->", begin + 4)) >= 0:
+        kept.append(text[at:begin])
+        at = end + 3
+    return _OPEN.sub("&lt;", "".join([*kept, text[at:]]))
 
 
 class _Reader(HTMLParser):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +11,7 @@ import structlog
 
 from passerelle.domain.content import Piece
 from passerelle.domain.errors import BadRequest, Refused
+from passerelle.pipelines.documents.confined import confined
 from passerelle.pipelines.documents.parsed import Limits
 from passerelle.pipelines.documents.refusals import COSTLY, DAMAGED, refusal
 from passerelle.pipelines.enrichment.desk import Mapped, Read, RowSkipped
@@ -22,7 +21,6 @@ from passerelle.pipelines.enrichment.tables import piece_of
 _log = structlog.get_logger(__name__)
 
 _CHILD = "passerelle.pipelines.enrichment.reading_child"
-_AT_ONCE = 256 * 1024  # bytes
 _LONGEST_LINE = 16 * 1024 * 1024  # bytes: a piece is shorter
 _OURS = frozenset({"columns_wrong", "file_unsupported"})
 _LIMITS = Limits()
@@ -43,40 +41,16 @@ async def read_apart(
         "limits": asdict(limits),
     }
     try:
-        async with asyncio.timeout(limits.seconds):
-            return await _read(orjson.dumps(head) + b"\n", content)
+        async with (
+            asyncio.timeout(limits.seconds),
+            confined(_CHILD, head, content, line=_LONGEST_LINE) as child,
+        ):
+            return await _heard(child)
     except TimeoutError:
         raise refusal(COSTLY) from None
-
-
-async def _read(head: bytes, content: bytes) -> Read:
-    # Isolated and without our environment: no settings, no secrets, no paths but the installation's.
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-B",
-        "-m",
-        _CHILD,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={"LC_ALL": "C.UTF-8"},
-        start_new_session=True,
-        limit=_LONGEST_LINE,
-    )
-    telling = asyncio.create_task(_tell(child, head, content))
-    try:
-        return await _heard(child)
     except (KeyError, TypeError, ValueError) as error:  # no JSON, not ours, or a line that has no end
         _log.warning("content_reader_failed", error=type(error).__name__)
         raise refusal(DAMAGED) from None
-    finally:
-        telling.cancel()
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-        await asyncio.gather(telling, return_exceptions=True)
-        await child.wait()
 
 
 async def _heard(child: asyncio.subprocess.Process) -> Read:
@@ -96,19 +70,6 @@ async def _heard(child: asyncio.subprocess.Process) -> Read:
         else:
             return Read(tuple(pieces), tuple(skipped), columns)
     raise refusal(COSTLY)  # its limits ended it
-
-
-async def _tell(child: asyncio.subprocess.Process, head: bytes, content: bytes) -> None:
-    if child.stdin is None:
-        return
-    # A child that refuses early stops listening, which is no error: it says why.
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        child.stdin.write(head)
-        for start in range(0, len(content), _AT_ONCE):
-            child.stdin.write(content[start : start + _AT_ONCE])
-            await child.stdin.drain()
-        child.stdin.close()
-        await child.stdin.wait_closed()
 
 
 def _refused(code: str, message: str) -> Refused:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 _BLANK = re.compile(r"\n[ \t\r]*\n\s*|\r[ \t]*\r\s*")
 _LINE = re.compile(r"\n")
 _SENTENCE = re.compile(r"(?<=[.!?…»”\"])\s+(?=\S)")
-_WORD = re.compile(r"\s+(?=\S)")
+_WORD = re.compile(r"(?<=\s)(?=\S)")  # a run of white space is looked at once
 # What is not cut inside of where it can be helped: links and images, code in a line, tags, placeholders, addresses.
 _WHOLE = re.compile(
     r"<([A-Za-z][A-Za-z0-9]{0,9})\b[^<>]{0,500}>[^<>]{0,300}</\1>|!?\[[^\[\]\n]{0,500}\]\([^()\n]{0,1000}\)|`[^`\n]{1,500}`|<[^<>]{1,2000}>|\{\{[^{}]{0,200}\}\}|\{[^{}\n]{0,200}\}"

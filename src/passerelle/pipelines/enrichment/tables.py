@@ -7,7 +7,7 @@ its default.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +15,7 @@ import orjson
 
 from passerelle.domain.ask import Usage
 from passerelle.domain.content import (
+    FIELDS,
     LISTS,
     Address,
     Bounds,
@@ -33,6 +34,7 @@ from passerelle.domain.content import (
 )
 from passerelle.jobs.tables import as_json
 
+_PLACES = {field: place for place, field in enumerate(name for names in FIELDS.values() for name in names)}
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -52,8 +54,9 @@ def value_of(field: str, said: Any) -> Value:
 
 
 def values_of(said: Mapping[str, Any]) -> dict[str, Value]:
-    """Values by field."""
-    return {field: value_of(field, value) for field, value in said.items()}
+    """Values by field, in the order in which fields are shown: a JSON column keeps none."""
+    order = sorted(said, key=lambda field: _PLACES.get(field, len(_PLACES)))
+    return {field: value_of(field, said[field]) for field in order}
 
 
 def recipe_of(said: Mapping[str, Any]) -> Recipe:
@@ -121,11 +124,6 @@ def written_of(said: Mapping[str, Any]) -> Written:
         engine=said.get("engine", ""),
         offline=bool(said.get("offline", False)),
     )
-
-
-def texts_of(values: Sequence[Any]) -> list[str]:
-    """Each for a JSON column."""
-    return [json_of(value) for value in values]
 
 
 def _flaw(said: Mapping[str, Any]) -> Flaw:

@@ -24,6 +24,7 @@ from passerelle.pipelines.enrichment.estimating_prices import Prices
 from passerelle.pipelines.enrichment.tables import brand_of, json_of, piece_of, recipe_of, written_of
 from passerelle.pipelines.enrichment.working_loads import dearest, load_of
 from passerelle.pipelines.enrichment.working_purse import Purse
+from passerelle.pipelines.models.absent import absent
 from passerelle.pipelines.models.asker import Asker
 from passerelle.stores.database import Database, Outage
 
@@ -32,7 +33,7 @@ _PAUSE = 1.0  # seconds until a piece of the same text may have been written
 
 _TASK = text("""
 SELECT piece.piece, piece.digest, piece.standing, job.recipe, job.brand, job.model
-FROM content_piece AS piece JOIN content_job AS job ON job.id = piece.job
+FROM content_piece AS piece JOIN content_job AS job ON job.id = piece.job AND job.tenant = piece.tenant
 WHERE piece.tenant = :tenant AND piece.job = :job AND piece.number = :number
 """)
 _TWIN = text("""
@@ -113,6 +114,10 @@ class Writing:
         except Outage as error:
             message = "A store of this installation cannot be reached now."
             raise Later(message, code="database_unavailable") from error
+        except PasserelleError as error:
+            if later := absent(error):  # before anything was paid; NotWritten says what came after
+                raise later from error
+            raise
 
     async def _run(self, item: Item, context: Context) -> Values:
         names = {"tenant": context.tenant, "job": item.job, "number": item.payload["number"]}
@@ -141,7 +146,7 @@ class Writing:
         if answerer.offline != bool(context.params.get("offline", False)):
             message = "Another kind of model has the name now. Start the job again."
             raise ItemFailed("model_changed", message)
-        load = load_of(task.piece, task.recipe, task.brand)
+        load = load_of(task.piece, task.recipe, task.brand, formed=answerer.formed)
         most = dearest(task.piece, task.recipe, task.brand, price=self._price(tenant, answerer))
         purse = Purse(
             self._database,

@@ -8,20 +8,18 @@ from math import ceil
 from passerelle.domain.content import Brand, Piece, Recipe
 from passerelle.pipelines.enrichment.estimating import Load
 from passerelle.pipelines.enrichment.writing_sizes import sizes
-from passerelle.text.words import language_of
 
-_SAMPLE = 4_000  # characters that tell a language
 _TOKENS = 0.6  # of a character, at most: what the gateway holds for one, and the marks of JSON
 
 
-def load_of(piece: Piece, recipe: Recipe, brand: Brand) -> Load:
-    """What it asks in a course without repairs."""
-    found = sizes(piece, recipe, brand)
+def load_of(piece: Piece, recipe: Recipe, brand: Brand, *, formed: bool = True) -> Load:
+    """What it asks in a course without repairs; `formed` as in `sizes`."""
+    found = sizes(piece, recipe, brand, formed=formed)
     return Load(
         characters=len(piece.text),
-        asked=sum(size.prompt_characters for size in found),
+        asked=sum(size.prompt_characters + size.form_characters for size in found),
         calls=len(found),
-        language=piece.language or language_of(piece.text[:_SAMPLE], "fr"),
+        language=found[0].language or "fr",
     )
 
 

@@ -126,7 +126,7 @@ async def lessons_of(connection: AsyncConnection, plan: Planned) -> list[Lesson]
 def measured(plan: Planned, kept: Mapping[bytes, Written], lessons: Sequence[Lesson]) -> Measured:
     """How much is to be asked. Pure, and takes a while: texts are split as they will be."""
     loads = {
-        place: load_of(piece, plan.recipe, plan.brand)
+        place: load_of(piece, plan.recipe, plan.brand, formed=plan.answerer.formed)
         for place, (piece, digest) in enumerate(zip(plan.pieces, plan.digests, strict=True))
         if digest not in kept and place not in plan.twins
     }

@@ -5,6 +5,7 @@ Imported late: LangChain takes its time.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -38,9 +39,8 @@ from passerelle.pipelines.models.structured import structured
 from passerelle.pipelines.models.untraced import untraced
 
 _BUILTIN = "builtin"
-_OWN = Wishes(
-    keep=False
-)  # one text's answer is never another's; equal ones are found again before anything is asked
+# One text's answer is never another's; equal ones are found again before anything is asked.
+_OWN = Wishes(keep=False)
 _TURNS: Mapping[str, type[BaseMessage]] = {
     "system": SystemMessage,
     "user": HumanMessage,
@@ -104,7 +104,8 @@ class _Writing:
             raise raised from error
         return Written(
             values=values,
-            flaws=check(self.piece, values, self.recipe, self.brand),
+            # Seconds, for the longest: others of the event loop go on.
+            flaws=await asyncio.to_thread(check, self.piece, values, self.recipe, self.brand),
             repaired=self.repaired,
             usage=self.spent.usage,
             cost=self.spent.cost,

@@ -16,6 +16,7 @@ _LEAST_NOTES, _MOST_NOTES, _ALL_NOTES = (
     1_200,
     24_000,
 )  # characters: of a part's notes, and of all together
+_SAMPLE = 2_000  # characters that tell a language
 _OF_TEXT = (Operation.REWRITE, Operation.TRANSLATE)
 
 
@@ -92,9 +93,10 @@ def language_told(piece: Piece) -> str:
     """What language a piece is in, as far as it says or shows: French or English by its words; empty: not told."""
     if piece.language:
         return piece.language.lower()[:2]
-    sample = piece.text[:4_000]
-    french = language_of(sample, "fr")
-    return french if french == language_of(sample, "en") else ""
+    sample = piece.text[:_SAMPLE]
+    if language_of(sample, "en") == "fr":
+        return "fr"
+    return "en" if language_of(sample, "fr") == "en" else ""
 
 
 def of_text(recipe: Recipe) -> Recipe:

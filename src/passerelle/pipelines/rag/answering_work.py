@@ -117,13 +117,14 @@ class Work:
 
         async def rewrite(values: dict[str, Any]) -> str:
             with self._timed("rewrite"):
-                ways = await self._understood(question.asked)
+                asked = question.sought or question.asked
+                ways = await self._understood(asked)
             if len(ways) == 1:
                 return ways[0].text
             found = [await self._searched(question, way.text) for way in ways]
             place = chosen(ways, found)
             looked.append(found[place])
-            return settled(question.asked, ways, place=place, found=found[place])
+            return settled(asked, ways, place=place, found=found[place])
 
         async def search(values: dict[str, Any]) -> Sequence[Found]:
             return looked[0] if looked else await self._searched(question, values["searched"])
@@ -171,6 +172,21 @@ class Work:
         targets = self.edition.plan(self.tenant, self.model, Needs()).targets
         return any(backends[target.backend].kind != _EXTRACTIVE for target in targets)
 
+    def _as_asked(self, question: Question, values: dict[str, Any]) -> dict[str, Any]:
+        """A model reads the question as it was asked, also where something else was looked for in its place."""
+        if question.sought and values["searched"] == question.sought and self._generates():
+            return {**values, "searched": question.asked}
+        return values
+
+    def _asker(self, question: Question) -> Asker:
+        return Asker(
+            self._asking(question),
+            self.ground.editions,
+            self.caller,
+            patience=self._patience(question.patience),
+            wishes=question.wishes,
+        )
+
     async def _reworded(self, asked: str) -> str | None:
         """What a model makes of the question; None where it cannot be asked or makes something else of it."""
         from passerelle.pipelines.rag.chain import rewriting, run  # noqa: PLC0415 - it imports LangChain
@@ -212,14 +228,8 @@ class Work:
             citing.keep_back(told.partition(fence)[0] + fence)
             return told
 
-        asker = Asker(
-            self._asking(question),
-            self.ground.editions,
-            self.caller,
-            patience=self._patience(question.patience),
-            wishes=question.wishes,
-        )
-        asking = answering(system, asker, self.model.name, question.options)
+        asking = answering(system, self._asker(question), self.model.name, question.options)
+        values = self._as_asked(question, values)
         since = self.ground.clock()
         if not stream:
             message = await run(asking, values)

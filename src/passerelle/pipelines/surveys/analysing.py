@@ -19,7 +19,7 @@ from passerelle.pipelines.surveys.learning import Learned, Reader, Said
 from passerelle.pipelines.surveys.learning_features import Matrix
 from passerelle.text.words import Language, language_of
 
-SURE = 0.5  # what is less likely than this is looked at by a person
+SURE = 0.5  # what is less likely than this is looked at by a person, where that can be told of what is said at all
 OPPOSED = 0.6  # both sides must be this sure for a comment to be mixed
 AT_ONCE = 500  # comments; bounds the memory
 
@@ -29,6 +29,18 @@ class _Piece:
     span: Span
     said: Said
     scores: Matrix  # (categories,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """What is less likely than this is looked at by a person.
+
+    With little corrected hardly anything is more likely right than wrong, and a queue of everything says nothing: then it
+    is what is less likely than what is said usually is. Confidence tells how likely the rest is.
+    """
+
+    category: float
+    polarity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,7 @@ def _analysed(divided: Sequence[Divided], learned: Learned, reader: Reader) -> l
     keys = list(texts)
     read = reader([text for text, _ in keys], [language for _, language in keys])
     said, scores = learned.look(read)
+    bounds = _Bounds(*(min(SURE, typical) for typical in learned.typical))
     row = {key: place for place, key in enumerate(keys)}
 
     def piece(one: Divided, span: Span) -> _Piece:
@@ -104,13 +117,18 @@ def _analysed(divided: Sequence[Divided], learned: Learned, reader: Reader) -> l
                 for sentence, clauses in one.sentences
             ],
             learned.codebook.ids,
+            bounds,
         )
         for one in divided
     ]
 
 
 def _comment(
-    comment: str, language: Language, sentences: Sequence[_Sentence], categories: Sequence[str]
+    comment: str,
+    language: Language,
+    sentences: Sequence[_Sentence],
+    categories: Sequence[str],
+    bounds: _Bounds,
 ) -> Analysed:
     opinions = [
         opinion
@@ -119,7 +137,12 @@ def _comment(
     ]
     polarity, confidence = _overall(sentences, opinions)
     return Analysed(
-        comment, language, tuple(opinions), polarity, confidence, _review(sentences, opinions, confidence)
+        comment,
+        language,
+        tuple(opinions),
+        polarity,
+        confidence,
+        _review(sentences, opinions, confidence, bounds),
     )
 
 
@@ -189,12 +212,12 @@ def _overall(sentences: Sequence[_Sentence], opinions: Sequence[Opinion]) -> tup
 
 
 def _review(
-    sentences: Sequence[_Sentence], opinions: Sequence[Opinion], confidence: float
+    sentences: Sequence[_Sentence], opinions: Sequence[Opinion], confidence: float, bounds: _Bounds
 ) -> tuple[Review, ...]:
     """Why somebody should look at it, each reason once."""
     reasons = []
     labels = [label for opinion in opinions for label in opinion.labels]
-    if confidence < SURE or any(label.confidence < SURE for label in labels):
+    if confidence < bounds.polarity or any(label.confidence < bounds.category for label in labels):
         reasons.append(Review.UNCERTAIN)
     if any(sentence.whole.said.disagreeing for sentence in sentences):
         reasons.append(Review.DISAGREEING)

@@ -8,8 +8,10 @@ from datetime import date
 from typing import Any
 
 import orjson
-from sqlalchemy import Row
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from passerelle.domain.errors import NotFound
 from passerelle.domain.jobs import Trouble
 from passerelle.domain.survey_data import Answer, Columns, Comment, RowTrouble, Score, Tally
 from passerelle.domain.survey_data import Trouble as What
@@ -21,6 +23,23 @@ ANSWER = '"row", id, answer'
 COMMENT = 'number, id, answer, "row", "column", text, language, masked, cut'
 TROUBLE = '"row", "last", trouble, "column", detail'
 DELETING = "deleting"  # nobody sees it any more
+
+_THERE = f"""
+SELECT state, language, codebook FROM survey WHERE tenant = :tenant AND id = :survey AND state <> '{DELETING}'
+"""  # noqa: S608 - constants
+_FREE, _LOCKED = text(_THERE), text(f"{_THERE} FOR UPDATE")
+
+
+async def survey_there(
+    connection: AsyncConnection, tenant: str, survey: str, *, locked: bool = False
+) -> Row[Any]:
+    """Its state, language and codebook; `locked` until the transaction ends. Raises NotFound `survey_not_found`."""
+    values = {"tenant": tenant, "survey": survey}
+    asked = _LOCKED if locked else _FREE
+    row = None if "\0" in survey else (await connection.execute(asked, values)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no survey {survey[:64]!r}.", code="survey_not_found")
+    return row
 
 
 def survey_of(row: Row[Any]) -> Survey:

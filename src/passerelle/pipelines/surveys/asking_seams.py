@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,8 +31,9 @@ class Remembers(Protocol):
         revision: int,
         k: int,
         embed: Embed | None = None,
+        taken_for: Collection[str] = (),
     ) -> Sequence[Correction]:
-        """Those of them that help most with a comment."""
+        """Those of them that help most with a comment, which the learner takes for these categories."""
         ...
 
 

@@ -107,8 +107,12 @@ class Codebooks(Protocol):
         merged: Mapping[str, str] | None = None,
         note: str = "",
         by: str = "",
+        base: int | None = None,
     ) -> Edition:
-        """The next version, not in use but for the first. Raises BadRequest `codebook_wrong`."""
+        """The next version, not in use but for the first. `base`: the version that it was made from, 0 for none.
+
+        Raises BadRequest `codebook_wrong`, Conflict `codebook_changed` where another one came after `base`.
+        """
 
     async def check(self, tenant: Tenant, name: str, version: int) -> Checked:
         """That version beside the one in use, on corrections held out of both. Raises Conflict `too_few_corrections`."""

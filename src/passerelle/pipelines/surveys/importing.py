@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
+from itertools import chain, islice
 
-from passerelle.domain.errors import BadRequest, Refused, UnsupportedMedia
+from passerelle.domain.errors import BadRequest, Refused, TooLarge, UnsupportedMedia
 from passerelle.domain.survey_data import (
     SCORES,
     Answer,
@@ -35,6 +35,10 @@ from passerelle.pipelines.surveys.importing_table import rows
 from passerelle.pipelines.surveys.languages import tell
 from passerelle.pipelines.surveys.masking import Masks
 
+_OF_SEVERAL = (Role.SEGMENT, Role.DATE)  # what one merged cell says of several rows; a comment is one row's
+_LOOKED_AT = 6  # rows below the first, where headings may stand that have a title above them
+_WIDE = 3  # cells of such headings, at least
+_LONGEST_HEADING = 120
 _DOCUMENT = Limits(seconds=240.0, cpu_seconds=180)  # 100,000 rows take half a minute
 
 
@@ -70,10 +74,22 @@ def open_survey(content: bytes, rules: Rules = _RULES) -> Opened:
     """The headings and a proposal for every column, from the first 500 rows. Raises Refused where it is no table."""
     try:
         read = rows(content, rules.document, rules.sheet)
-        header = _header(read)
+        header, read = _header(read)
         sample = [row.cells for row in islice(read, SAMPLE)]
     except Unreadable as unreadable:
         raise _refused(unreadable.code) from None
+    if header.cells_lost:
+        raise TooLarge(
+            f"The file has more than {len(header.cells)} columns. Leave out those that nobody needs, and send the rest.",
+            code="document_too_large",
+            param="file",
+        )
+    if not any(cell.strip() for cells in sample for cell in cells):
+        raise BadRequest(
+            "The file has headings and no answers below them. Send one with answers in it.",
+            code="document_empty",
+            param="file",
+        )
     return Opened(tuple(header.cells), propose(header.cells, sample), len(sample))
 
 
@@ -81,16 +97,44 @@ def _refused(code: str) -> Refused:
     """What its sender is told: as of any document, but for the kinds of file that are read."""
     if code in ("document_unsupported", "document_archive", "document_ambiguous"):
         return UnsupportedMedia(
-            "The file is no table that is read. Send CSV, or a workbook as XLSX.", code=code, param="file"
+            "The file is no table that is read. Save it as XLSX (not XLS) or as CSV, and send that.",
+            code=code,
+            param="file",
         )
     return refusal(code)
 
 
-def _header(read: Iterator[Row]) -> Row:
-    for row in read:
-        if any(cell.strip() for cell in row.cells):
-            return Row(row.number, [cleaned(cell)[0] for cell in row.cells])
-    raise Unreadable("document_empty")
+def _header(read: Iterator[Row]) -> tuple[Row, Iterator[Row]]:
+    """The row of the headings, and the rows below. A title above them, alone in its row, is not taken for them."""
+    first = next((row for row in read if _filled(row)), None)
+    if first is None:
+        raise Unreadable("document_empty")
+    below = list(islice(read, _LOOKED_AT))
+    if _filled(first) == 1:
+        filled = [at for at, row in enumerate(below) if _filled(row)]
+        wide = [at for at in filled if _filled(below[at]) >= _WIDE]
+        if (
+            wide
+            and len(wide) >= 2
+            and set(filled) - set(wide) <= set(range(wide[0]))
+            and _are_headings(below[wide[0]])
+        ):
+            first, below = below[wide[0]], below[wide[0] + 1 :]
+    named = Row(first.number, [cleaned(cell)[0] for cell in first.cells], cells_lost=first.cells_lost)
+    return named, chain(below, read)
+
+
+def _filled(row: Row) -> int:
+    return sum(bool(cell.strip()) for cell in row.cells)
+
+
+def _are_headings(row: Row) -> bool:
+    """Names, each another one, and no values."""
+    cells = [cell.strip() for cell in row.cells if cell.strip()]
+    values = any(number_of(cell) is not None or day_of(cell) is not None for cell in cells)
+    return (
+        not values and len(set(cells)) == len(cells) and all(len(cell) <= _LONGEST_HEADING for cell in cells)
+    )
 
 
 class Reading:
@@ -121,7 +165,7 @@ class Reading:
         """Troubles of a row stand before its answer. Raises Refused where the file turns out to be no table."""
         try:
             read = rows(self._content, self._rules.document, self._rules.sheet)
-            header = _header(read)
+            header, read = _header(read)
             _same(header.cells, self._columns.header)
             yield from self._body(read, header.number)
         except Unreadable as unreadable:
@@ -217,7 +261,9 @@ class _Row:
         self.troubles.append(RowTrouble(self._row.number, self._row.number, trouble, column, detail))
 
     def shape(self, width: int) -> None:
-        """Are there as many cells as headings? Empty ones too many are nobody's concern."""
+        """Are there as many cells as headings, in the file's encoding? Empty ones too many are nobody's concern."""
+        if self._row.recoded:
+            self.say(Trouble.ENCODING_OTHER)
         if any(cell.strip() for cell in self._row.cells[width:]) or self._row.cells_lost:
             self.say(Trouble.CELLS_EXTRA)
         elif len(self._row.cells) < width and not self._row.sparse:
@@ -253,6 +299,8 @@ class _Row:
     def _cell(self, column: Column) -> str:
         cells = self._row.cells
         text = cells[column.index] if column.index < len(cells) else ""
+        if not text and column.role in _OF_SEVERAL:
+            text = self._row.merged.get(column.index, "")
         if column.index in self._row.formulas or is_formula(text):
             self.say(Trouble.FORMULA, column.name)
         text, steered, lost = cleaned(text)

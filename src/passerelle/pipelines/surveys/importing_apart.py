@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import structlog
 
-from passerelle.domain.errors import BadRequest, Refused, TooLarge, UnsupportedMedia
+from passerelle.domain.errors import BadRequest, Refused, TooLarge
 from passerelle.domain.survey_data import Answer, Columns, RowTrouble, Tally
 from passerelle.pipelines.documents.confined import confined
 from passerelle.pipelines.documents.refusals import COSTLY, DAMAGED, refusal
@@ -81,7 +81,7 @@ def _refused(code: str, message: str) -> Refused:
     """As the child meant it."""
     if code == "survey_columns_wrong":
         return BadRequest(message, code=code, param="columns")
-    if message and code in ("document_unsupported", "document_archive", "document_ambiguous"):
-        return UnsupportedMedia(message, code=code, param="file")
     found = refusal(code)
-    return TooLarge(found.message, code=found.code, param="file") if code == COSTLY else found
+    if code == COSTLY:
+        return TooLarge(found.message, code=found.code, param="file")
+    return type(found)(message, code=found.code, param="file") if message else found

@@ -46,6 +46,12 @@ _ENDS = (5.0, 7.0, 10.0, 20.0, 100.0)
 _FROM_NOUGHT = (10.0, 20.0, 100.0)
 _MOSTLY = 0.8
 _WRITTEN = 25  # characters that a comment has on average
+_NPS_BY_NAME = re.compile(r"\bnps\b|net promoter")
+_NPS_ENDS = (7.0, 10.0)  # where a scale without words ends whose highest marks nobody gave, too
+_HALF = 0.5  # of the cells are on a scale that is believed
+_ENOUGH = 10  # cells, among which one may be a slip
+_STRAY, _FAR = 0.02, 2.0  # the share of slips, and how often the end of the scale they are
+_A_FEW = 10  # rows, of which nobody can tell that a segment repeats itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +193,9 @@ def _fitting(
     if _IDENTIFIER.search(plain):
         return None
     few = distinct <= max(20, len(values) // 20) and distinct < 0.7 * len(values)
-    if (said is Role.SEGMENT and distinct < 0.9 * len(values)) or (few and written < 60):
+    if (said is Role.SEGMENT and (distinct < 0.9 * len(values) or len(values) < _A_FEW)) or (
+        few and written < 60
+    ):
         return Column(index, Role.SEGMENT, name)
     return None
 
@@ -195,35 +203,54 @@ def _fitting(
 def _score(
     index: int, name: str, plain: str, said: Role | None, values: list[str], numbers: list[float]
 ) -> Column | None:
-    least, most = min(numbers), max(numbers)
-    if said is Role.NPS and least >= 0 and most <= 10 and most > 5:
-        return Column(index, Role.NPS, name, 0, 10)
-    scale = _scale(plain, values, least, most)
-    if said not in (Role.NPS, Role.CSAT, Role.CES, Role.RATING):
-        if scale is None or scale[1] > 10 or said is Role.SEGMENT:
-            return None
-        return Column(index, Role.RATING, name, *scale)
-    if said is Role.CSAT and least >= 1 and most <= 5 and (scale is None or scale[1] == 5):
-        return Column(index, Role.CSAT, name, 1, 5)
-    if said is Role.CES and least >= 1 and most <= 7 and (most > 5 or (scale is not None and scale[1] == 7)):
-        return Column(index, Role.CES, name, 1, 7)
-    return Column(index, Role.RATING, name, *scale) if scale else None
-
-
-def _scale(plain: str, values: list[str], least: float, most: float) -> tuple[float, float] | None:
-    """The scale its heading or its cells say, else the smallest usual one that holds all."""
-    said: float | None = None
-    low: float | None = None
-    if match := _SCALE_IN_HEADING.search(plain):
-        said = float(match[1] or match[3])
-        low = float(match[2]) if match[2] else None
-    elif wholes := [whole for whole in map(scale_of, values[:50]) if whole]:
-        said = max(wholes)
-    high = said if said and most <= said else next((end for end in _ENDS if most <= end), None)
-    if high is None or least < 0 or high <= 1:
+    """A score on the scale that its heading says, else on the one that its cells fit."""
+    written = _written(plain, numbers)
+    if not written and _NPS_BY_NAME.search(plain) and _within(numbers, 0, 10) >= _HALF:
+        written = (0.0, 10.0)
+    scale = written or _fitted(values, numbers)
+    if scale is None:
         return None
-    start = low if low is not None and low <= least else (0.0 if high in _FROM_NOUGHT or least < 1 else 1.0)
-    return start, high
+    if said is Role.NPS and not written and scale[1] in _NPS_ENDS:
+        scale = SCALES[said]
+    if said is not None and said in SCALES and scale == SCALES[said]:
+        return Column(index, said, name, *scale)
+    if said not in SCORES and not written and (scale[1] > 10 or said is Role.SEGMENT):
+        return None
+    return Column(index, Role.RATING, name, *scale)
+
+
+def _written(plain: str, numbers: list[float]) -> tuple[float, float] | None:
+    """The scale that a heading says; None where it says none, or where most cells are not on it."""
+    match = _SCALE_IN_HEADING.search(plain)
+    if match is None:
+        return None
+    high = float(match[1] or match[3])
+    if high <= 1 or _within(numbers, 0, high) < _HALF:
+        return None
+    return (float(match[2]) if match[2] else _low(numbers, high)), high
+
+
+def _fitted(values: list[str], numbers: list[float]) -> tuple[float, float] | None:
+    """The scale its cells say, else the smallest usual one that holds all but what is far off it."""
+    wholes = [whole for whole in map(scale_of, values[:50]) if whole and whole > 1]
+    if wholes and _within(numbers, 0, max(wholes)) >= _HALF:
+        return _low(numbers, max(wholes)), max(wholes)
+    few = max(1, int(_STRAY * len(numbers))) if len(numbers) >= _ENOUGH else 0
+    for high in _ENDS:
+        off = [number for number in numbers if not 0 <= number <= high]
+        if len(off) <= few and all(number < 0 or number > _FAR * high for number in off):
+            return _low(numbers, high), high
+    return None
+
+
+def _low(numbers: list[float], high: float) -> float:
+    least = min((number for number in numbers if 0 <= number <= high), default=0.0)
+    return 0.0 if high in _FROM_NOUGHT or least < 1 else 1.0
+
+
+def _within(numbers: list[float], low: float, high: float) -> float:
+    """The share of numbers on a scale."""
+    return sum(low <= number <= high for number in numbers) / len(numbers)
 
 
 def _examples(values: list[str]) -> tuple[str, ...]:

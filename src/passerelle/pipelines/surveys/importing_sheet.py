@@ -10,15 +10,17 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
 from xml.parsers import expat
 
 from passerelle.pipelines.documents.packed import look
 from passerelle.pipelines.documents.parsed import Limits
 from passerelle.pipelines.documents.refusals import DAMAGED, Unreadable
+from passerelle.pipelines.surveys.importing_merged import Merged, merged
 
 _UNSUPPORTED = "document_unsupported"
 _MAIN = b"spreadsheetml.sheet.main+xml"
@@ -31,6 +33,9 @@ _MOST_STRINGS = 3_000_000
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")  # 22.9.2.19
 
 
+_NONE: Mapping[int, str] = MappingProxyType({})
+
+
 class Row(NamedTuple):
     """A row as its file has it: its number from 1, its cells as text, and which of them are formulas."""
 
@@ -39,6 +44,8 @@ class Row(NamedTuple):
     formulas: frozenset[int] = frozenset()
     cells_lost: bool = False
     sparse: bool = False  # its file leaves out empty cells
+    recoded: bool = False  # its encoding is not the file's
+    merged: Mapping[int, str] = _NONE  # by column, of cells that are merged with one above
 
 
 def is_workbook(content: bytes) -> bool:
@@ -84,9 +91,12 @@ class _Workbook:
         strings, styles = _Strings(), _Styles()
         self._feed("xl/sharedStrings.xml", strings.start, strings.end, strings.text)
         self._feed("xl/styles.xml", styles.start, styles.end)
-        sheet = _Sheet(strings.found, styles.dates, book.from_1904)
         full = path.lstrip("/") if path.startswith("/") else str(PurePosixPath("xl") / path)
-        with self._archive.open(self._names[full.lower()]) as opened:
+        name = self._names[full.lower()]
+        with self._archive.open(name) as opened:
+            aside = merged(opened)
+        sheet = _Sheet(strings.found, styles.dates, book.from_1904, aside)
+        with self._archive.open(name) as opened:
             parser = _parser(sheet.start, sheet.end, sheet.text)
             while block := opened.read(_AT_ONCE):
                 parser.Parse(block)
@@ -207,8 +217,8 @@ class _Styles:
 class _Sheet:
     """Rows as they are read. A row that says no number of its own follows the one before."""
 
-    def __init__(self, strings: list[str], dates: list[bool], from_1904: bool) -> None:  # noqa: FBT001
-        self._strings, self._dates = strings, dates
+    def __init__(self, strings: list[str], dates: list[bool], from_1904: bool, aside: Merged) -> None:  # noqa: FBT001
+        self._strings, self._dates, self._aside_of = strings, dates, aside
         self._epoch = datetime(1904, 1, 1) if from_1904 else datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet's day
         self._rows: list[Row] = []
         self._number = 0
@@ -250,9 +260,9 @@ class _Sheet:
         elif local == "rPh":
             self._aside = False
         elif local == "row":
-            self._rows.append(
-                Row(self._number, self._cells, frozenset(self._formulas), self._lost, sparse=True)
-            )
+            given = self._aside_of.of(self._number, self._cells)
+            row = Row(self._number, self._cells, frozenset(self._formulas), self._lost, sparse=True)
+            self._rows.append(row._replace(merged=given) if given else row)
 
     def text(self, text: str) -> None:
         if self._inside:

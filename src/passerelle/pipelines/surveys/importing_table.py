@@ -16,12 +16,16 @@ from passerelle.pipelines.documents.parsed import Limits
 from passerelle.pipelines.documents.refusals import Unreadable
 from passerelle.pipelines.surveys.importing_sheet import Row, is_workbook, sheet_rows
 
+_OLE = b"\xd0\xcf\x11\xe0"  # files of before 2007, and those with a password
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _SAID = re.compile(r"\Asep=(.)\r?\n")
 _ONE_COLUMN = "\x1f"  # no text has it: a line is a cell
 _MOST_LINES = 100  # that one quoted cell goes over
 _WIDEST = 300
 _CONTROLS = bytes([*range(9), *range(0x0E, 0x20)])
 _MOSTLY_TEXT = 0.95
+_OTHERWISE = "\ufdd0"  # of no text: Unicode keeps it for programs
+_MIXED = 0.1  # of the lines with more than ASCII are UTF-8 at least, or none is by intent
 
 
 def rows(content: bytes, limits: Limits, sheet: str = "") -> Iterator[Row]:
@@ -32,13 +36,20 @@ def rows(content: bytes, limits: Limits, sheet: str = "") -> Iterator[Row]:
         raise Unreadable("document_too_large")
     if is_workbook(content):
         return sheet_rows(content, limits, sheet)
-    if content.startswith((b"\xd0\xcf\x11\xe0", b"%PDF-", b"7z\xbc\xaf", b"\x1f\x8b", b"Rar!")):
+    if content.startswith(_OLE) and _ENCRYPTED in content:
+        raise Unreadable("document_encrypted")
+    if content.startswith((_OLE, b"%PDF-", b"7z\xbc\xaf", b"\x1f\x8b", b"Rar!")):
         raise Unreadable("document_unsupported")
     return text_rows(_text(content))
 
 
 def _text(content: bytes) -> str:
-    """The text. Characters that steer and do not belong into one become another such, which each row tells about."""
+    """The text. Characters that steer and do not belong into one become another such, which each row tells about.
+
+    Lines of two encodings, one of them UTF-8, are read each in its own; those that are not UTF-8 end in `_OTHERWISE`.
+    """
+    if mixed := _line_by_line(content):
+        content = mixed
     try:
         return text_of(content)
     except Unreadable as refused:
@@ -46,6 +57,35 @@ def _text(content: bytes) -> str:
         if refused.code != "document_unsupported" or len(bare) < _MOSTLY_TEXT * len(content):
             raise
     return text_of(content.translate(bytes.maketrans(_CONTROLS, b"\x7f" * len(_CONTROLS))))
+
+
+def _line_by_line(content: bytes) -> bytes | None:
+    """As UTF-8, what is partly so; None for what is all of one encoding."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or content.count(0, 0, 4096) > 40 or _whole(content):
+        return None
+    lines = content.split(b"\n")
+    beyond = [line for line in lines if not line.isascii()]
+    known = sum(map(_whole, beyond))
+    if known < max(1, _MIXED * len(beyond)):
+        return None
+    return b"\n".join(line if _whole(line) else _recoded(line) for line in lines)
+
+
+def _whole(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _recoded(line: bytes) -> bytes:
+    """A line of Windows, with the sign that says so in front of its end."""
+    try:
+        text = line.decode("cp1252")
+    except UnicodeDecodeError:
+        text = line.decode("latin-1")
+    return (text.removesuffix("\r") + _OTHERWISE + "\r" * text.endswith("\r")).encode()
 
 
 def _delimiter(text: str) -> str:
@@ -76,7 +116,7 @@ def text_rows(text: str) -> Iterator[Row]:
         number += 1
         cells = _record(lines, delimiter, width)
         width = width or len(cells)
-        yield Row(number, cells[:_WIDEST], cells_lost=any(cells[_WIDEST:]))
+        yield Row(number, cells[:_WIDEST], cells_lost=any(cells[_WIDEST:]), recoded=lines.recoded())
 
 
 def _record(lines: _Lines, delimiter: str, width: int) -> list[str]:
@@ -110,6 +150,7 @@ class _Lines:
     def __init__(self, text: str) -> None:
         self._source = iter(io.StringIO(text, newline=""))
         self._back: list[str] = []
+        self._raw: list[str] = []
         self.taken: list[str] = []
 
     def __iter__(self) -> _Lines:
@@ -119,8 +160,9 @@ class _Lines:
         if len(self.taken) >= _MOST_LINES:
             raise _TooFar
         line = self._back.pop() if self._back else next(self._source)
-        self.taken.append(line)
-        return line
+        self._raw.append(line)
+        self.taken.append(line.replace(_OTHERWISE, ""))
+        return self.taken[-1]
 
     def more(self) -> bool:
         """Whether another line follows."""
@@ -133,12 +175,16 @@ class _Lines:
 
     def begin(self) -> None:
         """A row begins."""
-        self.taken = []
+        self.taken, self._raw = [], []
+
+    def recoded(self) -> bool:
+        """Whether a line of this row is of another encoding than the file."""
+        return any(_OTHERWISE in line for line in self._raw)
 
     def keep_first(self) -> None:
         """All lines but the first of this row are given back."""
-        self._back.extend(reversed(self.taken[1:]))
-        del self.taken[1:]
+        self._back.extend(reversed(self._raw[1:]))
+        del self.taken[1:], self._raw[1:]
 
     def unbalanced(self) -> bool:
         """Whether a quotation mark of this row is never closed."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,9 +38,13 @@ _MOST_EXAMPLES = 12  # of a category
 _PSEUDO = 0.5
 _NEIGHBOURS, _AGREED = 5, 0.8
 _PLAINLY = 0.6  # leans this far by plain words
-_UNTAUGHT_TOPIC = Confidence((-1.2, 1.5, 1.5))
-_UNTAUGHT_POLE = Confidence((-0.5, 1.5, 1.5))
-_SEVERAL, _ONE = (0.6, 0.8), (0.4, 1.0)  # power and nearness, before there are enough rows to choose them
+_USUAL_POLES = (0.6, 0.25, 0.15)  # of comments in surveys; counts like four of them
+_USUAL_COUNT = 4.0
+# How sure to be with nothing corrected, and what confidence is fitted from with something corrected: measured on course reviews.
+_UNTAUGHT_TOPIC = Confidence((-1.9, 6.3, 6.1, 0.0), 0.25), Confidence((-1.4, 3.2, 5.0, 0.0), 0.3)
+_UNTAUGHT_POLE = Confidence((3.1, 0.0, 3.4, 3.3), 0.6), Confidence((1.1, 0.0, 3.0, 1.25), 0.65)
+_SEVERAL, _ONE = (0.5, 0.8), (0.4, 1.0)  # power and nearness; many rows may choose others
+_ONE_LATER, _MANY = 0.5, 400  # the power of polarity when so many rows tell what is neutral
 _TOLD = 0.98  # a person said so of this very text
 _WORD = re.compile(r"\w+")
 
@@ -76,6 +80,11 @@ class _Head:
     fitted: Fitted
     rule: Rule
     confidence: Confidence
+    common: Matrix  # (labels,): of each label, the logarithm of how common it is
+
+    def sure(self, scores: Matrix) -> Matrix:
+        """(texts, labels): how likely each label is right, if it is said."""
+        return self.confidence.of(*self.rule.leads(scores), self.common)
 
     def scores(self, likeness: Matrix) -> Matrix:
         found: Matrix = self.fitted.scores(likeness[:, self.rows]) + self.rule.usual
@@ -100,6 +109,12 @@ class Learned:
             _words(lesson.text): lesson for lesson in lessons if lesson.spoken
         }  # the last correction of a text is the one that counts
 
+    @property
+    def typical(self) -> tuple[float, float]:
+        """How often a category that it says is right, and a polarity, as far as its corrections can tell."""
+        topics = 0.0 if self._topics is None else self._topics.confidence.typical
+        return topics, self._poles.confidence.typical
+
     def say(self, read: Read) -> list[Said]:
         """Of each text."""
         return self.look(read)[0]
@@ -111,8 +126,8 @@ class Learned:
             return [], np.zeros((0, count))
         likeness = self._scale.views(read).like(self._views)
         poles = self._poles.scores(likeness.of_opinions)
-        pole_rule, pole_sure = self._poles.rule, self._poles.confidence.of(*self._poles.rule.leads(poles))
-        which = pole_rule.weighed(poles).argmax(axis=1)
+        pole_sure = self._poles.sure(poles)
+        which = self._poles.rule.weighed(poles).argmax(axis=1)
         scores = self._topic_scores(likeness)
         topics = self._said_topics(likeness, scores)
         found = []
@@ -142,7 +157,7 @@ class Learned:
         near = likeness.of_topics
         rule = self._topics.rule
         chosen, weighed = rule.choose(scores), rule.weighed(scores)
-        sure = self._topics.confidence.of(*rule.leads(scores))
+        sure = self._topics.sure(scores)
         found = []
         for row in range(len(scores)):
             at = sorted(np.flatnonzero(chosen[row]), key=lambda label: -weighed[row, label])
@@ -210,6 +225,7 @@ class Learned:
             smoothing=_POLE_SMOOTHING,
             several=False,
             untaught=_UNTAUGHT_POLE,
+            common=_USUAL_POLES,
         )
 
     def _taught(
@@ -221,9 +237,10 @@ class Learned:
         kinship: Matrix,
         smoothing: float,
         several: bool,
-        untaught: Confidence,
+        untaught: tuple[Confidence, Confidence],
+        common: Sequence[float] | None = None,
     ) -> _Head:
-        """`held` (rows, labels): what is right for each row."""
+        """`held` (rows, labels): what is right for each row. `common`: of each label before anything is corrected."""
         lessons = [self._lessons[row] for row in rows]
         spoken = np.asarray([lesson.spoken for lesson in lessons], dtype=np.bool_)
         count, labels = int(spoken.sum()), held.shape[1]
@@ -231,15 +248,31 @@ class Learned:
         trust = np.asarray([lesson.trust for lesson in lessons])
         wanted = held - np.where(spoken[:, None], usual, 0.0)
         fitted = fit(likeness[np.ix_(rows, rows)], wanted, kinship=kinship, smoothing=smoothing, trust=trust)
-        left_out = fitted.left_out[spoken] + usual
+        # What is usual without the row: a rare label would else know of itself.
+        others = (usual * (count + _PSEUDO * labels) - held[spoken]) / max(1.0, count - 1 + _PSEUDO * labels)
+        left_out = fitted.left_out[spoken] + others
         right = held[spoken] > 0
         rule = rule_for(
-            left_out, right, several=several, untaught=Rule(usual, *(_SEVERAL if several else _ONE))
+            left_out,
+            right,
+            usual=others,
+            several=several,
+            untaught=_usual_rule(usual, several=several, count=count),
         )
-        chosen = rule.choose(left_out)
-        strength, lead = rule.leads(left_out)
-        confidence = confidence_for(strength[chosen], lead[chosen], right[chosen], untaught=untaught)
-        return _Head(rows, fitted, rule, confidence)
+        without = replace(rule, usual=others)
+        chosen = without.choose(left_out)
+        strength, lead = without.leads(left_out)
+        known = np.zeros(labels)
+        if common is not None:
+            known = (held[spoken].sum(axis=0) + _USUAL_COUNT * np.asarray(common)) / (count + _USUAL_COUNT)
+            known = np.log(known)
+        if not count:
+            return _Head(rows, fitted, rule, untaught[0], known)
+        row_common = np.broadcast_to(known, strength.shape)
+        confidence = confidence_for(
+            strength[chosen], lead[chosen], row_common[chosen], right[chosen], untaught=untaught[1]
+        )
+        return _Head(rows, fitted, rule, confidence, known)
 
 
 def learn(codebook: Codebook, corrections: Sequence[Correction], reader: Reader) -> Learned:
@@ -288,6 +321,13 @@ def _of_polarity() -> list[Lesson]:
         for (pole, language), texts in TYPICAL.items()
         for text in texts
     ]
+
+
+def _usual_rule(usual: Matrix, *, several: bool, count: int) -> Rule:
+    """What does well with so many corrections, whatever the codebook."""
+    if several:
+        return Rule(usual, *_SEVERAL)
+    return Rule(usual, _ONE[0] + (_ONE_LATER - _ONE[0]) * min(1.0, count / _MANY), _ONE[1])
 
 
 def _kinship(categories: Sequence[Category], labels: int) -> Matrix:

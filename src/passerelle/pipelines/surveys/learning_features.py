@@ -50,6 +50,16 @@ class Read:
     meaning: Matrix
     lean: Matrix
 
+    def followed_by(self, other: Read) -> Read:
+        """These, then others."""
+        return Read(
+            (*self.texts, *other.texts),
+            np.concatenate([self.words, other.words]),
+            np.concatenate([self.parts, other.parts]),
+            np.concatenate([self.meaning, other.meaning]),
+            np.concatenate([self.lean, other.lean]),
+        )
+
     def rows(self, chosen: Sequence[int]) -> Read:
         """Some of them, in this order."""
         at = np.asarray(chosen, dtype=np.intp)

@@ -7,8 +7,9 @@ asked nobody is given fewer examples: it raises Unavailable.
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import text as statement
@@ -26,7 +27,7 @@ from passerelle.pipelines.surveys.corrections_rows import (
     lineage,
     newest_revision,
 )
-from passerelle.pipelines.surveys.memory_choice import Candidate, choose
+from passerelle.pipelines.surveys.memory_choice import Candidate, Rarity, choose
 from passerelle.pipelines.surveys.memory_held import held_out
 from passerelle.pipelines.surveys.memory_index import EVERY, Embed, Index, meant
 from passerelle.retrieval.store import Chunks
@@ -38,6 +39,8 @@ _MORE = 6  # candidates for each example that is wanted
 _FEWEST = 40
 _MOST_REVOKED = 64  # that still taught at the revision asked for, and are in no index any more
 _MOST_KNOWN = 1_024  # vectors of such
+_MOST_WEIGHED = 5_000  # corrections, the newest, that words are weighed by
+_MOST_WEIGHTS = 8  # revisions whose words' weights are kept
 
 _TEACHES = statement(f"""
 SELECT EXISTS (SELECT FROM survey_correction
@@ -53,6 +56,10 @@ UNION ALL (
 """)  # noqa: S608 - constants
 _NEWEST = statement(f"""
 SELECT {CORRECTION} FROM survey_correction WHERE tenant = :tenant AND codebook = :codebook AND {HOLDS}
+ORDER BY revision DESC LIMIT :most
+""")  # noqa: S608 - constants
+_TEXTS = statement(f"""
+SELECT text FROM survey_correction WHERE tenant = :tenant AND codebook = :codebook AND {HOLDS}
 ORDER BY revision DESC LIMIT :most
 """)  # noqa: S608 - constants
 
@@ -75,6 +82,7 @@ class Memory:
         self._index = Index(database=database, chunks=chunks, mark=mark, every=every)
         self._vectors: dict[tuple[str, str], Sequence[float]] = {}  # by the mark and the correction's id
         self._mark = mark
+        self._rarities: dict[tuple[str, str, int], asyncio.Task[Rarity]] = {}
 
     async def taught(
         self, tenant: str, codebook: Codebook, revision: int | None = None
@@ -91,7 +99,7 @@ class Memory:
         """Bring the index up to date. Raises Unavailable, and what `embed` raises."""
         await self._index.sweep(tenant, codebook, embed)
 
-    async def examples(
+    async def examples(  # noqa: PLR0913 - whose, of what, and how to choose
         self,
         tenant: str,
         codebook: Codebook,
@@ -102,9 +110,11 @@ class Memory:
         k: int,
         embed: Embed | None = None,
         apart: bool = False,
+        taken_for: Collection[str] = (),
     ) -> Sequence[Correction]:
         """At most `k` corrections of a revision that help with a comment, the most helpful first.
 
+        `taken_for`: the categories that the comment is taken for by the learner that needs no language model.
         `embed` None: by words alone. `apart`, for measurements: neither what is nearly the comment itself, nor what is
         kept out of learning to measure by. Raises Unavailable where the index cannot be asked, and what `embed` raises.
         """
@@ -124,11 +134,32 @@ class Memory:
             found = [one for one in found if not held_out(one.correction.text)]
         if embed is not None:
             found = await self._measured(tenant, text, found, cosines, embed)
-        return choose(text, language, found, k, apart=apart)
+        rarity = await self._rarity(tenant, codebook.name, revision)
+        return choose(text, language, found, k, apart=apart, rarity=rarity, taken_for=taken_for)
 
     async def drop(self, tenant: str, codebook: str) -> None:
         """Delete the index of a codebook's corrections. Raises Unavailable."""
+        for key in [key for key in self._rarities if key[:2] == (tenant, codebook)]:
+            del self._rarities[key]
         await self._index.drop(tenant, codebook)
+
+    async def _rarity(self, tenant: str, codebook: str, revision: int) -> Rarity:
+        """How much words say among the corrections of a revision, which stays as it is."""
+        key = (tenant, codebook, revision)
+        task = self._rarities.get(key)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = asyncio.create_task(self._weighed(tenant, codebook, revision), name="weigh words")
+            self._rarities[key] = task
+            task.add_done_callback(_heard)
+        while len(self._rarities) > _MOST_WEIGHTS:
+            del self._rarities[next(iter(self._rarities))]
+        return await asyncio.shield(task)  # others may wait for it too
+
+    async def _weighed(self, tenant: str, codebook: str, revision: int) -> Rarity:
+        values = {"tenant": tenant, "codebook": codebook, "revision": revision, "most": _MOST_WEIGHED}
+        async with self._database.begin() as connection:
+            texts = list((await connection.execute(_TEXTS, values)).scalars())
+        return await asyncio.to_thread(Rarity, texts)
 
     async def _teaches(self, tenant: str, codebook: str, revision: int) -> bool:
         values = {"tenant": tenant, "codebook": codebook, "revision": revision}
@@ -164,6 +195,12 @@ class Memory:
             Candidate(one.kept, one.correction, worked_out.get(one.kept.id, cosines.get(one.kept.id)))
             for one in found
         ]
+
+
+def _heard(task: asyncio.Task[Rarity]) -> None:
+    """Its error was told to whoever waited; nobody need have."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _candidates(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from passerelle.domain.cache import Wishes
 from passerelle.domain.catalog import Tenant
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
@@ -37,6 +38,7 @@ from passerelle.retrieval.store import Chunks
 from passerelle.stores.database import Database
 
 PIPELINE = "surveys"  # by which its own calls are known: `internal:surveys`
+_OWN = Wishes(keep=False)  # what was read in one comment is never given for another that is much like it
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,10 @@ class Opened:
             await asyncio.wait({self._warm})
 
     def _asker(self, tenant: str) -> Asker:
-        return Asker.within(self._ground.gateway.ask, self._ground.editions, tenant=tenant, pipeline=PIPELINE)
+        asker = Asker.within(
+            self._ground.gateway.ask, self._ground.editions, tenant=tenant, pipeline=PIPELINE
+        )
+        return replace(asker, wishes=_OWN)
 
     def _tenant(self, name: str) -> Tenant | None:
         return self._ground.editions.catalog.tenants.get(name)

@@ -222,15 +222,5 @@ class _Once:
             fresh = self._reader([text for text, _ in new], [language for _, language in new])
             first = len(self._place)
             self._place |= {key: first + place for place, key in enumerate(new)}
-            self._read = fresh if self._read is None or not first else _joined(self._read, fresh)
+            self._read = fresh if self._read is None or not first else self._read.followed_by(fresh)
         return self._read.rows([self._place[key] for key in keys])
-
-
-def _joined(one: Read, other: Read) -> Read:
-    return Read(
-        (*one.texts, *other.texts),
-        np.concatenate([one.words, other.words]),
-        np.concatenate([one.parts, other.parts]),
-        np.concatenate([one.meaning, other.meaning]),
-        np.concatenate([one.lean, other.lean]),
-    )

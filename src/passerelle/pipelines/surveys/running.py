@@ -22,6 +22,7 @@ from passerelle.domain.survey_work import SurveyRules
 from passerelle.domain.surveys import Analysed, Codebook, Correction
 from passerelle.gateway.edition import Editions
 from passerelle.jobs.kinds import Context, ItemFailed, Later, judge
+from passerelle.pipelines.models.absent import absent
 from passerelle.pipelines.surveys import runs_tables as tables
 from passerelle.pipelines.surveys.asking_checks import compared
 from passerelle.pipelines.surveys.asking_prompts import mark_for
@@ -111,6 +112,8 @@ class Reading:
         except Outage as error:
             raise Later("The database cannot be reached now.", code="database_unavailable") from error
         except (PasserelleError, ItemFailed, Later) as error:
+            if later := absent(error):
+                raise later from error
             verdict = judge(error, attempts=item.attempts, most=self.attempts)
             if verdict.again is None:
                 await self._give_up(item, context, verdict.trouble)
@@ -216,6 +219,7 @@ class Reading:
                 revision=work.run.revision,
                 k=work.rules.examples,
                 embed=self._means.readers.embed(work.tenant),
+                taken_for=() if other is None else [label.category for label in other.labels],
             )
             answered = await asking.read(row.text, language, examples)
         except Spent as spent:

@@ -12,6 +12,7 @@ from passerelle.domain.errors import (
     UpstreamFailed,
 )
 from passerelle.ledger.budgets import OverBudget
+from passerelle.pipelines.models.absent import is_absent
 
 _OF_ALL = (OverBudget, Forbidden, NotFound, Unauthenticated)
 
@@ -21,7 +22,7 @@ def of_the_comment(error: PasserelleError, *, last_try: bool) -> bool:
 
     `last_try`: what another try might have helped is the comment's now.
     """
-    if isinstance(error, _OF_ALL):
+    if isinstance(error, _OF_ALL) or is_absent(error):
         return False
     if isinstance(error, OverLimit):
         return error.retry_after is None  # it can never pass

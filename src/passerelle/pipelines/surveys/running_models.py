@@ -8,7 +8,7 @@ from passerelle.domain.ask import Needs, Task
 from passerelle.domain.catalog import Tenant
 from passerelle.domain.errors import Refused
 from passerelle.gateway.edition import Editions
-from passerelle.routing.plan import DEFAULT, find_model
+from passerelle.routing.plan import DEFAULT, find_model, refuse_empty
 
 _PACKAGED = "builtin"  # the kind of backend that holds no language model
 
@@ -24,7 +24,8 @@ class Reads:
 def who_reads(editions: Editions, tenant: Tenant, model: str | None = None) -> Reads:
     """Which model reads for a tenant; `model` is asked for by name, else it is that of its rules.
 
-    Raises Refused for one that was asked for and is not there, or is not the tenant's.
+    Raises Refused for one that was asked for and is not there, or is not the tenant's; PolicyRefused, with the rule, where
+    the tenant's policy leaves none of its targets, and Unavailable where none is switched on.
     """
     named = model or (tenant.surveys.model if tenant.surveys is not None else None)
     edition = editions.current
@@ -34,8 +35,9 @@ def who_reads(editions: Editions, tenant: Tenant, model: str | None = None) -> R
         if named is not None:
             raise
         return Reads("", offline=True)  # it has no chat model at all
-    targets = edition.plan(tenant, found, Needs()).targets
-    offline = all(is_packaged(editions, target.backend) for target in targets)
+    plan = edition.plan(tenant, found, Needs())
+    refuse_empty(plan, tenant)  # nobody is read by less than what was chosen, without a word
+    offline = all(is_packaged(editions, target.backend) for target in plan.targets)
     return Reads(found.name, offline)
 
 

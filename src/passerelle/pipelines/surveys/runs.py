@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passerelle.domain.catalog import Tenant
-from passerelle.domain.errors import BadRequest, Conflict, NotFound
+from passerelle.domain.errors import BadRequest, Conflict
 from passerelle.domain.jobs import JobState, NewItem
 from passerelle.domain.survey_work import Asked, Difference, Edition, Reading, Run
 from passerelle.gateway.edition import Editions
 from passerelle.jobs.desk import Desk
 from passerelle.pipelines.surveys import runs_tables as tables
-from passerelle.pipelines.surveys.archive_rows import DELETING
+from passerelle.pipelines.surveys.archive_rows import survey_there
 from passerelle.pipelines.surveys.corrections_rows import newest_revision
 from passerelle.pipelines.surveys.desk import Codebooks
 from passerelle.pipelines.surveys.diffing import MOST_CHANGES, Pair, differ
@@ -32,10 +31,6 @@ MOST_LISTED = 1_000
 OFFLINE_BATCH, ONLINE_BATCH = 250, 8  # comments of one item
 _OFFLINE_COST, _ONLINE_COST = 4, 2  # an item's part of the workers' time
 
-_SURVEY = text(f"""
-SELECT state, codebook FROM survey WHERE tenant = :tenant AND id = :survey AND state <> '{DELETING}' FOR UPDATE
-""")  # noqa: S608 - constants
-_THERE = text(f"SELECT id FROM survey WHERE tenant = :tenant AND id = :survey AND state <> '{DELETING}'")  # noqa: S608 - constants
 _BATCHES = text("""
 SELECT min(number) AS first, max(number) AS last, count(*) AS comments FROM (
     SELECT number, (row_number() OVER (ORDER BY number) - 1) / :size AS batch
@@ -128,13 +123,13 @@ class SurveyRuns:
         """Read all comments of a survey by a job. See the seam."""
         reads = who_reads(self._editions, tenant, model)
         async with self._database.begin() as connection:
-            named = codebook or (await self._survey(connection, tenant.name, survey, _SURVEY)).codebook
+            named = codebook or (await survey_there(connection, tenant.name, survey, locked=True)).codebook
         if not named:
             message = "Say by which codebook the comments are to be read: this survey names none."
             raise BadRequest(message, code="no_codebook", param="codebook")
         edition = await self._codebooks.edition(tenant.name, named, version)
         async with self._database.begin() as connection:
-            row = await self._survey(connection, tenant.name, survey, _SURVEY)
+            row = await survey_there(connection, tenant.name, survey, locked=True)
             if row.state != "ready":
                 message = "The survey's file is not read yet, or could not be."
                 raise Conflict(message, code="survey_not_ready")
@@ -144,13 +139,13 @@ class SurveyRuns:
     async def runs(self, tenant: str, survey: str) -> Sequence[Run]:
         """A survey's, the newest first."""
         async with self._database.begin() as connection:
-            await self._survey(connection, tenant, survey, _THERE)
+            await survey_there(connection, tenant, survey)
             return await tables.runs_of(connection, tenant, survey)
 
     async def run(self, tenant: str, survey: str, run: str | None = None) -> Run:
         """One of them; None: the newest that has finished. Raises NotFound `run_not_found`."""
         async with self._database.begin() as connection:
-            await self._survey(connection, tenant, survey, _THERE)
+            await survey_there(connection, tenant, survey)
             return await tables.run_of(connection, tenant, survey, run)
 
     async def readings(
@@ -248,7 +243,7 @@ class SurveyRuns:
     async def drop(self, tenant: str, survey: str, run: str) -> None:
         """Delete a run with its readings. Raises Conflict `run_not_over`."""
         async with self._database.begin() as connection:
-            await self._survey(connection, tenant, survey, _SURVEY)
+            await survey_there(connection, tenant, survey, locked=True)
             found = await tables.run_of(connection, tenant, survey, run)
             if not JobState(found.state).over:
                 message = "The run goes on. Cancel its job, or wait for its end."
@@ -312,18 +307,8 @@ class SurveyRuns:
         return [(number, by_number[number]) for number in numbers if number in by_number]
 
     async def _found(self, connection: AsyncConnection, tenant: str, survey: str, run: str | None) -> Run:
-        await self._survey(connection, tenant, survey, _THERE)
+        await survey_there(connection, tenant, survey)
         return await tables.run_of(connection, tenant, survey, run)
-
-    async def _survey(
-        self, connection: AsyncConnection, tenant: str, survey: str, statement: TextClause
-    ) -> Row[Any]:
-        """Raises NotFound."""
-        values = {"tenant": tenant, "survey": survey}
-        row = None if "\0" in survey else (await connection.execute(statement, values)).one_or_none()
-        if row is None:
-            raise NotFound(f"There is no survey {survey[:64]!r}.", code="survey_not_found")
-        return row
 
 
 def _place(run: Run) -> dict[str, str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passerelle.domain.catalog import Tenant
@@ -16,7 +15,7 @@ from passerelle.domain.survey_work import Edition, Theme
 from passerelle.domain.surveys import Category
 from passerelle.jobs.desk import Desk
 from passerelle.jobs.tables import as_json
-from passerelle.pipelines.surveys.archive_rows import DELETING
+from passerelle.pipelines.surveys.archive_rows import survey_there
 from passerelle.pipelines.surveys.desk import Codebooks
 from passerelle.pipelines.surveys.themes_tables import THEME, theme_of
 from passerelle.pipelines.surveys.themes_working import KIND
@@ -27,12 +26,6 @@ MOST_EXAMPLES = 20  # of a category
 _COST = 16  # of the workers' time
 _LANGUAGES = ("fr", "en")  # of codebooks
 
-_SURVEY = text(f"""
-SELECT state, language FROM survey WHERE tenant = :tenant AND id = :survey AND state <> '{DELETING}' FOR UPDATE
-""")  # noqa: S608 - constants
-_THERE = text(f"""
-SELECT state, language FROM survey WHERE tenant = :tenant AND id = :survey AND state <> '{DELETING}'
-""")  # noqa: S608 - constants
 _ALL = text(f"""
 SELECT {THEME} FROM survey_theme WHERE tenant = :tenant AND survey = :survey ORDER BY size DESC, id
 """)  # noqa: S608 - constants
@@ -58,7 +51,7 @@ class SurveyThemes:
             message = f"There can be from 2 to {MOST_THEMES} themes."
             raise BadRequest(message, code="invalid_value", param="themes")
         async with self._database.begin() as connection:
-            row = await self._survey(connection, tenant.name, survey, _SURVEY)
+            row = await survey_there(connection, tenant.name, survey, locked=True)
             if row.state != "ready":
                 message = "The survey's file is not read yet, or could not be."
                 raise Conflict(message, code="survey_not_ready")
@@ -74,7 +67,7 @@ class SurveyThemes:
     async def themes(self, tenant: str, survey: str) -> Sequence[Theme]:
         """The largest first."""
         async with self._database.begin() as connection:
-            await self._survey(connection, tenant, survey, _THERE)
+            await survey_there(connection, tenant, survey)
             rows = await connection.execute(_ALL, {"tenant": tenant, "survey": survey})
             return [theme_of(row) for row in rows]
 
@@ -91,10 +84,11 @@ class SurveyThemes:
         """Take a theme up as a new category, or into an existing one as examples, in the codebook's next version.
 
         That one is made of the newest version, so that several themes can be taken up one after another. Raises NotFound,
-        BadRequest `unknown_category`, Conflict `theme_merged` and `category_exists`.
+        BadRequest `unknown_category`, Conflict `theme_merged`, `category_exists`, and `codebook_changed` where somebody
+        wrote another version meanwhile.
         """
         async with self._database.begin() as connection:
-            there = await self._survey(connection, tenant.name, survey, _THERE)
+            there = await survey_there(connection, tenant.name, survey)
             found = await self._theme(connection, tenant.name, survey, theme)
         if found.merged_into is not None:
             raise Conflict("The theme is in a codebook already.", code="theme_merged")
@@ -108,6 +102,7 @@ class SurveyThemes:
             codebook,
             language=language,
             categories=_with(now, found, category),
+            base=newest.codebook.version if newest is not None else 0,
             note=f"Theme: {found.name}"[:200],
             by=by,
         )
@@ -131,15 +126,6 @@ class SurveyThemes:
         if row is None:
             raise NotFound(f"There is no theme {theme[:64]!r}.", code="theme_not_found")
         return theme_of(row)
-
-    async def _survey(
-        self, connection: AsyncConnection, tenant: str, survey: str, statement: TextClause
-    ) -> Row[Any]:
-        values = {"tenant": tenant, "survey": survey}
-        row = None if "\0" in survey else (await connection.execute(statement, values)).one_or_none()
-        if row is None:
-            raise NotFound(f"There is no survey {survey[:64]!r}.", code="survey_not_found")
-        return row
 
 
 def _of_codebooks(language: str) -> str:

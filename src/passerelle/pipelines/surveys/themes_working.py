@@ -16,11 +16,12 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passerelle.domain.catalog import Tenant
-from passerelle.domain.errors import NotFound
+from passerelle.domain.errors import NotFound, PasserelleError
 from passerelle.domain.jobs import Item, Values
 from passerelle.domain.survey_work import Theme
 from passerelle.jobs.kinds import Context, ItemFailed, Later
 from passerelle.jobs.tables import as_json
+from passerelle.pipelines.models.absent import absent
 from passerelle.pipelines.rag.fencing import mark_of
 from passerelle.pipelines.surveys import runs_tables
 from passerelle.pipelines.surveys.running import Means
@@ -73,6 +74,10 @@ class Discovering:
                 return await self._run(tenant, survey, wanted, context)
         except Outage as error:
             raise Later("The database cannot be reached now.", code="database_unavailable") from error
+        except PasserelleError as error:
+            if later := absent(error):
+                raise later from error
+            raise
 
     async def _run(self, tenant: Tenant, survey: str, wanted: int | None, context: Context) -> Values:
         named = {"tenant": tenant.name, "survey": survey}
@@ -126,7 +131,10 @@ class Discovering:
     async def _named(self, tenant: Tenant, survey: str, language: str, found: Sequence[Found]) -> list[Theme]:
         """By a language model where one may be asked; by its keywords, and saying so, where none gave a name."""
         themes = [_by_keywords(survey, one) for one in found]
-        reads = who_reads(self._means.editions, tenant)
+        try:
+            reads = who_reads(self._means.editions, tenant)
+        except PasserelleError:  # it may ask none, or none is switched on
+            return themes
         if reads.offline or not themes:
             return themes
         name = await asyncio.to_thread(_naming)

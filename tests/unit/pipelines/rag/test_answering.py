@@ -71,6 +71,18 @@ async def test_an_answer_is_told_with_its_sources_and_what_it_used(stream: bool)
     assert answered.conversation == "conv_1"
 
 
+async def test_what_is_sought_is_searched_for_and_judged_and_a_model_is_asked_what_was_asked() -> None:
+    async with over_engine(_FOUND) as (engine, desk):
+        engine.always(Answer(_SAID))
+        _, answered = await desk.ask(
+            "Que disent les gens du prix de la formation ?", sought="prix de la formation ?"
+        )
+        _, user = engine.requests[-1].body["messages"]
+    assert user["content"] == "Que disent les gens du prix de la formation ?"
+    assert answered.refusal is None
+    assert [seeking.text for seeking in desk.sought] == ["prix de la formation ?"]
+
+
 @pytest.mark.parametrize(
     ("question", "start"),
     [("Combien coûte la formation ?", "Je ne sais pas :"), ("How much is the course?", "I do not know:")],

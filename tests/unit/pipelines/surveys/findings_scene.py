@@ -164,10 +164,19 @@ def scene(database: Database, chunks: Any, *, patience: Patience | None = None) 
     return Scene(archive, rag, scripted, findings, removing)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all: its owner stays from test to test."""
+    return tmp_path_factory.mktemp("data")
+
+
 @pytest.fixture
-async def here(database: Database, tmp_path: Path, read_here: None) -> AsyncIterator[Scene]:
-    async with store("embedded", tmp_path) as chunks:
-        yield scene(database, chunks)
+async def here(database: Database, folder: Path, read_here: None) -> AsyncIterator[Scene]:
+    async with store("embedded", folder) as chunks:
+        made = scene(database, chunks)
+        for tenant in made.archive.tenants:
+            await chunks.erase(tenant)
+        yield made
 
 
 @pytest.fixture

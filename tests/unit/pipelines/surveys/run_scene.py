@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -73,12 +73,13 @@ class Told:
         revision: int,
         k: int,
         embed: Embed | None = None,
+        taken_for: Collection[str] = (),
     ) -> Sequence[Correction]:
         candidates = [
             Candidate(Kept(f"cor_{at}", codebook.name, one, at), one)
             for at, one in enumerate(self.corrections)
         ]
-        return choose(text, language, candidates, k)
+        return choose(text, language, candidates, k, taken_for=taken_for)
 
 
 @dataclass

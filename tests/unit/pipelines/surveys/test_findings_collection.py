@@ -23,12 +23,13 @@ from tests.unit.pipelines.surveys.findings_scene import (
     Scene,
     bare,
     file,
+    folder,
     here,
     kept,
     scene,
 )
 
-__all__ = ["bare", "here", "read_here"]
+__all__ = ["bare", "folder", "here", "read_here"]
 
 
 async def test_a_survey_is_asked_through_a_collection_whose_citations_lead_to_comments(here: Scene) -> None:

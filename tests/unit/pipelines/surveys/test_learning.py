@@ -121,13 +121,73 @@ def test_a_rare_label_is_said_where_it_is_far_more_likely_than_usual() -> None:
 def test_few_rows_choose_no_rule() -> None:
     untaught = Rule(np.array([0.5, 0.5]), 0.6, 0.8)
     few = np.eye(2)[[0, 1] * 5]
-    assert rule_for(few, few > 0, several=True, untaught=untaught) == untaught
+    assert rule_for(few, few > 0, usual=untaught.usual, several=True, untaught=untaught) == untaught
+
+
+def test_chance_among_a_hundred_rows_does_not_choose_a_rule() -> None:
+    """Labels that were seen once or twice are right or wrong by chance, and macro-F1 is mostly they."""
+    rng = np.random.default_rng(3)
+    labels = 20
+    usual = np.array([0.5, *[0.5 / (labels - 1)] * (labels - 1)])
+    for _ in range(10):
+        wanted = np.eye(labels, dtype=np.bool_)[rng.choice(labels, 100, p=usual)]
+        wanted[::7, 0] = True
+        scores = np.clip(usual + rng.normal(0, 0.05, (100, labels)) + 0.05 * wanted, 0, 1)
+        rule = rule_for(scores, wanted, usual=usual, several=True, untaught=Rule(usual, 0.5, 0.8))
+        assert abs(rule.power - 0.5) <= 0.1
+        assert abs(rule.near - 0.8) <= 0.1
+
+
+def test_many_rows_that_say_so_choose_another_rule() -> None:
+    usual = np.array([0.9, 0.1])
+    wanted = np.eye(2, dtype=np.bool_)[[0] * 900 + [1] * 100]
+    wanted[:500, 1] = True  # most have both labels
+    scores = np.where(wanted, 0.5, 0.3) * np.array([1.0, 0.33])
+    held = Rule(usual, 0.5, 1.0)
+    assert rule_for(scores, wanted, usual=usual, several=True, untaught=held) != held
+
+
+def test_where_nobody_gives_two_labels_none_are_said() -> None:
+    usual = np.array([0.5, 0.5])
+    one_each = np.eye(2, dtype=np.bool_)[[0, 1] * 20]
+    scores = np.where(one_each, 0.55, 0.5)
+    rule = rule_for(scores, one_each, usual=usual, several=True, untaught=Rule(usual, 0.5, 0.8))
+    assert rule.near == 1.0
+    assert rule.choose(scores).sum() == len(scores)
 
 
 def test_confidence_follows_how_often_it_was_right() -> None:
-    untaught = Confidence((0.0, 0.0, 0.0))
+    untaught = Confidence((0.0, 0.0, 0.0, 0.0), 0.5)
     strength = np.tile([0.1, 0.9], 200)
-    sure = confidence_for(strength, strength, strength > 0.5, untaught=untaught)
-    low, high = sure.of(np.array([0.1, 0.9]), np.array([0.1, 0.9]))
+    same = np.zeros_like(strength)
+    sure = confidence_for(strength, strength, same, strength > 0.5, untaught=untaught)
+    low, high = sure.of(np.array([0.1, 0.9]), np.array([0.1, 0.9]), np.zeros(2))
     assert low < 0.15
     assert high > 0.85
+    assert sure.typical == pytest.approx(0.5)
+
+
+def test_with_nothing_corrected_a_queue_is_of_some_and_not_of_all() -> None:
+    """What is doubtful is so beside what is usually said; and confidence says how little that is worth."""
+    learned = learn(CODEBOOK, [], reader)
+    comments = [
+        "The heating of the room was a great joy.",
+        "Our teacher gave clear explanations, excellent!",
+        "It went too fast, sadly, a bad pace.",
+        "I came by train on Monday.",
+        "Fine.",
+        "See you next year in Lyon with everybody.",
+    ]
+    asked = [Review.UNCERTAIN in one.review for one in analyse(comments, learned, reader)]
+    assert True in asked[3:]
+    assert False in asked[:3]
+    assert learned.typical[0] < 0.5
+
+
+def test_what_is_doubtful_after_many_corrections_is_less_likely_right_than_wrong() -> None:
+    learned = learn(CODEBOOK, corrections(), reader)
+    assert min(learned.typical) > 0.5
+    texts = [f"The trainer was clear but {about} was too fast" for about in ABOUT]
+    for one in analyse(texts, learned, reader):
+        sure = [one.confidence, *(label.confidence for label in one.labels)]
+        assert (Review.UNCERTAIN in one.review) == (min(sure) < 0.5)

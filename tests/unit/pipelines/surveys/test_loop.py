@@ -1,16 +1,21 @@
 """The loop of runs and corrections gains, with a capable model whose errors are known, through everything that stands between.
 
 A person corrects what a run read, the next run shows the model the corrections that are like each comment, and what it got
-wrong for want of this company's words it gets right. What nobody corrected stays as it was.
+wrong for want of this company's words it gets right. What nobody corrected stays as it was. Comments are made of sentences
+that all of them share and one word that decides: the curve rises only as far as that word is what examples are chosen by.
 """
 
 from __future__ import annotations
 
 import random
+from functools import partial
 
+from passerelle.domain.survey_work import Kept
 from passerelle.domain.surveys import Correction, Polarity
 from passerelle.evaluation.surveys_scores import f1, gained
+from passerelle.pipelines.surveys.memory_choice import Candidate, choose
 from passerelle.stores.database import Database
+from passerelle.text.words import words
 from tests.fakes.surveyor import Means, Surveyor
 from tests.unit.pipelines.surveys.run_scene import Scene, Told, with_model
 
@@ -39,6 +44,11 @@ _BLIND = {
     "slideshow": Means("price", "negative"),
     "brilliant idea": Means("trainer", "positive"),
 }
+_SHARED = [
+    "We were all there together from the beginning to the end of it on {when} and then it was: {word}.",
+    "As far as I am concerned, and I have said so on {when} to those who asked me, {word}.",
+    "{word}, that is what I wrote on {when} in the other form which they gave us at the door.",
+]
 _WHEN = ["Monday", "Tuesday", "Friday", "Sunday", "yesterday", "later", "twice", "early"]
 
 
@@ -48,7 +58,7 @@ def _comments(seed: int, count: int) -> list[tuple[str, str]]:
     found: dict[str, str] = {}
     while len(found) < count:
         word = draw.choice(sorted(_TRUTH))
-        text = f"{word.capitalize()} {draw.choice(_WHEN)}, {draw.randrange(99)}."
+        text = draw.choice(_SHARED).format(word=word, when=f"{draw.choice(_WHEN)} {draw.randrange(99)}")
         found[text] = word
     return list(found.items())
 
@@ -95,3 +105,26 @@ def _corrected(surveyor: Surveyor, text: str, word: str) -> Correction:
     return Correction(
         text, "en", (truth.category,), wrong, Polarity(truth.polarity), wrong_polarity, codebook=1
     )
+
+
+def test_a_comment_is_shown_the_corrections_that_share_its_word_and_not_its_sentence() -> None:
+    """Why the curve rises: whatever was corrected about a comment's word is among what the model is shown."""
+    test, train = _comments(1, 30), _comments(2, 50)
+    corrections = [Correction(text, "en", (_TRUTH[word].category,), codebook=1) for text, word in train]
+    candidates = [Candidate(Kept(f"cor_{at}", "b", one, at), one) for at, one in enumerate(corrections)]
+    knowable = shown = plainly = 0
+    for text, word in test:
+        if not any(word == other for _, other in train):
+            continue
+        knowable += 1
+        shown += any(word in one.text for one in choose(text, "en", candidates, 4))
+        plainly += any(word in one.text for one in sorted(corrections, key=partial(_shared, text))[:4])
+    assert knowable > 20
+    assert shown == knowable
+    assert plainly < 0.8 * knowable, "words that all share say nothing of what it is about"
+
+
+def _shared(text: str, one: Correction) -> float:
+    """The less, the more words they have in common, whatever the words."""
+    mine, other = set(words(text)), set(words(one.text))
+    return -len(mine & other) / len(mine | other)

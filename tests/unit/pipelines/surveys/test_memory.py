@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,9 @@ from passerelle.domain.retrieval import Collection
 from passerelle.domain.survey_work import Kept
 from passerelle.domain.surveys import Correction, Polarity
 from passerelle.pipelines.rag import shelves
-from passerelle.pipelines.surveys.memory_choice import Candidate, choose
+from passerelle.pipelines.surveys.memory_choice import Candidate, Rarity, choose
 from passerelle.pipelines.surveys.memory_held import SHARE, held_out
 from passerelle.pipelines.surveys.memory_index import collection_of
-from passerelle.pipelines.surveys.memory_selector import CorrectionSelector
 from passerelle.retrieval.store import Chunks
 from passerelle.stores.database import Database
 from tests.passages import store
@@ -251,23 +251,6 @@ async def test_a_codebook_leaves_nothing_in_the_index(office: Office, chunks: Ch
     assert await office.corrections.corrections("acme", BOOK, revoked=True) == []
 
 
-async def test_langchain_selects_the_same_examples(office: Office) -> None:
-    await office.corrected("Cold room.", ["room"], Polarity.NEGATIVE, read=["trainer"])
-    selector = CorrectionSelector(office.memory, "acme", CODEBOOK, revision=1, embed=office.embed)
-    expected = {
-        "text": "Cold room.",
-        "language": "en",
-        "categories": ["room"],
-        "wrong": ["trainer"],
-        "polarity": "negative",
-        "wrong_polarity": None,
-    }
-    assert await selector.aselect_examples({"text": "A cold room"}) == [expected]
-    assert await asyncio.to_thread(selector.select_examples, {"text": "A cold room"}) == [expected]
-    with pytest.raises(NotImplementedError):
-        selector.add_example({"text": "x"})
-
-
 async def test_a_model_gains_what_it_gets_wrong_from_examples(office: Office) -> None:
     """A scripted model, whose errors are known, is shown what service chooses for each comment."""
     edition = await office.codebooks.write(
@@ -327,3 +310,43 @@ def test_the_order_of_candidates_changes_nothing() -> None:
 def test_nearly_the_same_is_left_out_where_it_is_measured() -> None:
     given = [candidate(1, "alfa", "a", 0.96), candidate(2, "ALPHA", "a", 0.2), candidate(3, "beta", "a", 0.9)]
     assert texts_of(choose("alpha", "en", given, 5, apart=True)) == ["beta"]
+
+
+def test_the_word_that_decides_weighs_more_than_a_template_that_all_share() -> None:
+    template = "At the end of the second week of this course we all found that the {} was not at all good"
+    given = [
+        *(candidate(n, template.format("coffee"), "food", 0.0) for n in range(3)),
+        candidate(7, "Slots!", "pace", 0.0),
+    ]
+    others = [template.format(word) for word in ("chairs", "projector", "handout", "teacher")] * 5
+    rarity = Rarity([*(one.correction.text for one in given), *others])
+    (found,) = choose(template.format("slots"), "en", given[2:], 1, rarity=rarity)
+    assert found.right == ("pace",), "it shares one word of fifteen"
+
+
+def test_what_was_taken_for_the_same_comes_first() -> None:
+    one, other = candidate(1, "alpha one", "a", 0.5), candidate(2, "alpha two", "b", 0.5)
+    mistaken = replace(one, correction=replace(one.correction, wrong=("c",)))
+    for given in ([mistaken, other], [other, mistaken]):
+        assert texts_of(choose("alpha", "en", given, 1, taken_for=["c"])) == ["alpha one"]
+    assert texts_of(choose("alpha", "en", [one, other], 1, taken_for=["b"])) == ["alpha two"]
+    assert texts_of(choose("alpha", "en", [one, other], 1, taken_for=["a"])) == ["alpha one"]
+
+
+def test_rare_words_weigh_the_same_in_every_order() -> None:
+    texts = [f"alpha {n} {'beta' * (n % 2)} gamma{n % 3}" for n in range(30)]
+    one, other = Rarity(texts), Rarity(reversed(texts))
+    pair = frozenset({"alpha", "gamma1", "3"}), frozenset({"alpha", "gamma1", "8", "new"})
+    assert one.likeness(*pair) == other.likeness(*pair)
+    assert one.likeness(pair[0], pair[0]) == pytest.approx(1.0)
+    assert one.likeness(frozenset(), frozenset()) == 0.0
+
+
+async def test_words_are_weighed_once_for_a_revision_and_forgotten_with_it(office: Office) -> None:
+    await office.corrected("Cold room.", ["room"])
+    await office.corrected("Fast slides.", ["pace"])
+    for _ in range(3):
+        await examples(office, "a cold room")
+    assert list(office.memory._rarities) == [("acme", BOOK, 2)]
+    await office.memory.drop("acme", BOOK)
+    assert office.memory._rarities == {}

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
+from passerelle.domain.catalog import Policy
 from passerelle.domain.errors import (
     BadRequest,
     Fault,
     Forbidden,
     OverLimit,
     PasserelleError,
+    PolicyRefused,
     Unavailable,
     UpstreamFailed,
 )
 from passerelle.domain.surveys import Correction, Polarity, Review
 from passerelle.pipelines.surveys.running_failures import of_the_comment
+from passerelle.retrieval.store import Unreachable
 from passerelle.stores.database import Database
 from tests.fakes.script import Answer, Status, Wait
 from tests.fakes.surveyor import Means as Word
 from tests.fakes.surveyor import Surveyor
+from tests.serving import one_backend
 from tests.unit.jobs.scene import over, until
 from tests.unit.pipelines.surveys.run_scene import CATEGORIES, PACKAGED, WORDS, Told, with_model
 
@@ -194,6 +201,107 @@ async def test_a_codebook_of_many_categories_is_told_whole(database: Database) -
     assert question.count("===") == 4, "one fence, two lines"
 
 
+async def test_a_model_that_the_policy_refuses_begins_no_run_and_nothing_is_read_in_its_place(
+    database: Database,
+) -> None:
+    async with with_model(database, Surveyor(WORDS)) as (made, engine):
+        await made.codebook()
+        await made.survey(COMMENTS[:2])
+        catalog = made.gateway.editions.catalog
+        home = replace(made.tenant(), policy=Policy("home", countries=frozenset({"FR"})))
+        made.gateway.editions.publish(replace(catalog, tenants={**catalog.tenants, "acme": home}))
+        with pytest.raises(PolicyRefused, match="R01"):
+            await made.runs.start(made.tenant(), "svy_1")
+        assert await made.runs.runs("acme", "svy_1") == []
+        assert not engine.requests
+
+
+async def test_an_engine_that_is_down_fails_no_comment(database: Database) -> None:
+    """However long, and however often it was tried before."""
+    async with with_model(database, Surveyor(WORDS)) as (made, engine):
+        await made.codebook()
+        await made.survey(COMMENTS[:2])
+        made.reading.attempts = 1
+        run = await made.runs.start(made.tenant(), "svy_1")
+        tenants = {"tenants": {"acme": {}}}
+        made.gateway.publish({**one_backend("openai", "http://127.0.0.1:9", model="m"), **tenants})
+        async with made.workers():
+
+            async def waits() -> bool:
+                found = await made.sql("SELECT delays FROM job_item WHERE job_id = :job", job=run.job)
+                return bool(found[0].delays)
+
+            await until(waits, "the item is put off", within=30.0)
+            made.gateway.publish({**one_backend("openai", engine.url, model=engine.model), **tenants})
+            await over(database, run.job, within=60.0)
+        done = await made.runs.run("acme", "svy_1", run.id)
+        assert (done.state, done.read, done.failed) == ("done", 2, 0)
+
+
+async def test_an_index_that_is_away_fails_no_comment_and_nobody_is_read_without_examples(
+    database: Database,
+) -> None:
+    told = Lost()
+    surveyor = Surveyor(WORDS)
+    async with with_model(database, surveyor, memory=told) as (made, _):
+        await made.codebook()
+        await made.survey(COMMENTS[:1])
+        made.reading.attempts = 1
+        run = await made.runs.start(made.tenant(), "svy_1")
+        async with made.workers():
+            await until(lambda: told.asked >= 2, "it was tried again", within=30.0)
+            assert surveyor.seen == []
+            told.away = False
+            await over(database, run.job, within=60.0)
+        assert (await made.runs.run("acme", "svy_1", run.id)).read == 1
+
+
+async def test_a_tenant_that_is_gone_from_the_file_fails_its_run_with_a_reason(database: Database) -> None:
+    async with with_model(database, Surveyor(WORDS)) as (made, engine):
+        await made.codebook()
+        await made.survey(COMMENTS[:2])
+        run = await made.runs.start(made.tenant(), "svy_1")
+        made.gateway.publish({**PACKAGED, "tenants": {"globex": {}}})
+        async with made.workers():
+            await over(database, run.job, within=60.0)
+        done = await made.runs.run("acme", "svy_1", run.id)
+        assert (done.state, done.read, done.failed) == ("failed", 0, 2)
+        trouble = (await made.readings(run))["c1"].trouble
+        assert trouble is not None
+        assert trouble.code == "no_surveys"
+        assert not engine.requests
+
+
+async def test_a_codebook_that_is_deleted_meanwhile_fails_the_run_with_a_reason(database: Database) -> None:
+    async with with_model(database, Surveyor(WORDS)) as (made, engine):
+        await made.codebook()
+        await made.survey(COMMENTS[:2], codebook=None)
+        run = await made.runs.start(made.tenant(), "svy_1", codebook="training")
+        await made.codebooks.drop("acme", "training")
+        async with made.workers():
+            await over(database, run.job, within=60.0)
+        done = await made.runs.run("acme", "svy_1", run.id)
+        assert (done.state, done.read, done.failed) == ("failed", 0, 2)
+        trouble = (await made.readings(run))["c1"].trouble
+        assert trouble is not None
+        assert trouble.code == "codebook_not_found"
+        assert not engine.requests
+
+
+@dataclass
+class Lost(Told):
+    """An index that cannot be asked."""
+
+    away: bool = True
+    asked: int = 0
+
+    async def examples(self, *args: Any, **named: Any) -> Sequence[Correction]:
+        self.asked += 1
+        if self.away:
+            raise Unreachable("The store is away.", retry_after=0.01)
+        return []
+
+
 @pytest.mark.parametrize(
     ("error", "last", "its"),
     [
@@ -204,6 +312,8 @@ async def test_a_codebook_of_many_categories_is_told_whole(database: Database) -
         (UpstreamFailed(Fault.REQUEST, "x"), False, True),
         (UpstreamFailed(Fault.SERVER, "x"), False, False),
         (UpstreamFailed(Fault.SERVER, "x"), True, True),
+        (UpstreamFailed(Fault.CONNECT, "x"), True, False),
+        (UpstreamFailed(Fault.RESTING, "x"), True, False),
         (Unavailable("x"), True, False),
     ],
 )

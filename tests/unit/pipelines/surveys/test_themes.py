@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from passerelle.domain.errors import BadRequest, Conflict, NotFound
+from passerelle.domain.survey_work import Edition
 from passerelle.domain.surveys import Analysed, Category, Opinion, Polarity
 from passerelle.pipelines.surveys.themes_clusters import NOWHERE, grouped, unit
 from passerelle.pipelines.surveys.themes_finding import find
@@ -179,6 +182,24 @@ async def test_a_language_model_names_themes_and_keywords_do_where_it_fails(data
         assert "salle" not in said[0]["content"]
 
 
+async def test_of_two_mergers_at_once_none_is_lost(database: Database) -> None:
+    async with scene(database, PACKAGED) as made:
+        await _discovered(made, comments())
+        one, two, *_ = await made.themes.themes("acme", "svy_1")
+
+        def merge(theme: str, category: str) -> Any:
+            new = Category(category, category.title())
+            return made.themes.merge(made.tenant(), "svy_1", theme, codebook="grid", category=new)
+
+        told = await asyncio.gather(
+            merge(one.id, "one"), merge(two.id, "two"), merge(one.id, "one-again"), return_exceptions=True
+        )
+        assert {type(each).__name__ for each in told} <= {"Edition", "Conflict"}
+        made_of = [each for each in told if isinstance(each, Edition)]
+        newest = (await made.codebooks.editions("acme", "grid"))[0].codebook
+        assert len(newest.ids) == newest.version == len(made_of), "every version holds the one before"
+
+
 async def test_a_survey_that_says_nothing_has_no_themes(database: Database) -> None:
     async with scene(database, PACKAGED) as made:
         await _discovered(made, ["…", "12"])
@@ -188,3 +209,13 @@ async def test_a_survey_that_says_nothing_has_no_themes(database: Database) -> N
             await made.themes.discover(made.tenant(), "svy_2")
         with pytest.raises(BadRequest):
             await made.themes.discover(made.tenant(), "svy_2", themes=1)
+
+
+def test_the_number_of_groups_is_about_that_of_what_is_there_and_not_the_most_that_is_tried() -> None:
+    draw = np.random.default_rng(5)
+    middles = unit(draw.standard_normal((12, 48)).astype(np.float32))
+    near = unit(np.repeat(middles, 60, axis=0) + draw.standard_normal((720, 48)).astype(np.float32) * 0.1)
+    vague = unit(draw.standard_normal((720, 48)).astype(np.float32) + middles[0] * 0.5)
+
+    assert 10 <= grouped(near, fewest=5).count <= 14
+    assert grouped(vague, fewest=5).count <= 10

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import openpyxl
@@ -127,3 +128,11 @@ def test_json_holds_every_figure_and_nothing_of_hidden_groups() -> None:
     hidden = [row for tab in found["crosstabs"] for row in tab["rows"] if row["name"] == "Brest"]
     assert hidden
     assert all(row["n"] is None and row["estimate"] is None and row["difference"] is None for row in hidden)
+
+
+def test_a_survey_without_comments_is_not_said_to_be_without_critics() -> None:
+    whole = report(200)
+    without = replace(whole, actions=(), tones={}, categories=())
+
+    assert "Aucun sujet" not in to_html(without, language="fr")
+    assert "Aucun sujet" in to_html(replace(whole, actions=()), language="fr")
