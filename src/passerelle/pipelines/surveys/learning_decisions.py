@@ -22,6 +22,7 @@ Chosen = NDArray[np.bool_]
 POWERS = (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 NEARNESS = (1.0, 0.9, 0.8, 0.7)
 FEW = 20  # rows below which nothing is chosen
+ENOUGH = 50  # rows of which none has two labels, for none to be expected to
 _HELD = 30.0  # what a step away from the usual rule must gain, in F1 times rows
 _STEP = 0.1  # of powers and of nearness
 _PSEUDO = 0.01  # a label that nobody has seen is about this usual
@@ -78,7 +79,7 @@ def rule_for(left_out: Matrix, wanted: Chosen, *, usual: Matrix, several: bool, 
     `usual` (rows, labels): the share of the other rows that have each label. Where no row of many has two labels, none is
     expected to. Macro-F1 counts twice.
     """
-    if not several or (len(left_out) >= FEW and not (wanted.sum(axis=1) > 1).any()):
+    if not several or (len(left_out) >= ENOUGH and not (wanted.sum(axis=1) > 1).any()):
         untaught = Rule(untaught.usual, untaught.power, 1.0, untaught.most)
     if len(left_out) < FEW:
         return untaught

@@ -149,7 +149,7 @@ def test_many_rows_that_say_so_choose_another_rule() -> None:
 
 def test_where_nobody_gives_two_labels_none_are_said() -> None:
     usual = np.array([0.5, 0.5])
-    one_each = np.eye(2, dtype=np.bool_)[[0, 1] * 20]
+    one_each = np.eye(2, dtype=np.bool_)[[0, 1] * 30]
     scores = np.where(one_each, 0.55, 0.5)
     rule = rule_for(scores, one_each, usual=usual, several=True, untaught=Rule(usual, 0.5, 0.8))
     assert rule.near == 1.0
