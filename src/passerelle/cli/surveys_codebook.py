@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from passerelle.cli.operator import operating, order
+from passerelle.cli.operator import Operator, operating, order
 from passerelle.cli.options import as_json, with_settings
 from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import plain
-from passerelle.cli.surveys_codebook_file import read_codebook, sample
+from passerelle.cli.surveys_codebook_file import file_of, read_codebook, sample
 from passerelle.cli.surveys_paths import LANGUAGES, percent, survey_path
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
@@ -49,18 +49,30 @@ def list_verb(settings: Settings, tenant: str, json_: bool) -> None:
 @with_tenant
 @_version
 @click.option("--versions", is_flag=True, help="All of them, the newest first, without their categories.")
+@click.option("--file", "as_file", is_flag=True, help="As a file, to be changed and written.")
 @as_json
 @with_settings
 def show_verb(
-    settings: Settings, name: str, tenant: str, version: int | None, versions: bool, json_: bool
+    settings: Settings,
+    name: str,
+    tenant: str,
+    version: int | None,
+    versions: bool,
+    as_file: bool,
+    json_: bool,
 ) -> None:
     """A codebook's categories."""
+    if as_file and (versions or json_):
+        raise CannotRun("A file holds one version, in YAML.", "Leave --versions and --json out.")
     if versions:
         found = order(settings, "GET", survey_path("codebooks", name, "versions", tenant=tenant))["data"]
     else:
         found = [order(settings, "GET", survey_path("codebooks", name, tenant=tenant, version=version))]
     if json_:
         print_json(found if versions else found[0])
+        return
+    if as_file:
+        click.echo(file_of(found[0]), nl=False)
         return
     for card in found:
         click.echo(plain(_line(card)))
@@ -82,17 +94,17 @@ def write(
     """Write a codebook's next version from a file, in YAML or JSON."""
     read = read_codebook(file)
     body = read.body if note is None else {**read.body, "note": note}
-    card = order(settings, "POST", survey_path("codebooks", name or read.name, tenant=tenant), body)
+    called = name or read.name
+    with operating(settings) as operator:
+        card = operator.order("POST", survey_path("codebooks", called, tenant=tenant), body)
+        gone = [] if json_ or card["version"] == 1 else _gone(operator, tenant, card)
     if json_:
         print_json(card)
         return
-    click.echo(plain(_line(card)))
-    if not card["in_use"]:
-        click.echo(
-            plain(
-                f"It is not in use yet: passerelle surveys codebook promote {card['name']} --tenant {tenant}"
-            )
-        )
+    for line in written_lines(card, tenant):
+        click.echo(plain(line))
+    if gone:
+        click.echo(plain(f"Gone, with nothing in `merged` in their place: {', '.join(gone)}."))
 
 
 @codebook.command("check")
@@ -143,8 +155,11 @@ def promote(
         print_json(card)
         return
     click.echo(plain(_line(card)))
-    for line in _checked(card["checked"]) if card["checked"] else ():
+    checked = card["checked"]
+    for line in _checked(checked) if checked else ("unchecked: there was too little to check it by",):
         click.echo(plain(line))
+    if checked and checked["forced"]:
+        click.echo("It was taken into use all the same.")
 
 
 @codebook.command("curve")
@@ -240,6 +255,20 @@ def correction_line(card: Mapping[str, Any]) -> str:
     polarity = f", {card['polarity']}" if card["polarity"] else ""
     gone = "  (taken back)" if card["revoked_at"] else ""
     return f"{card['id']}  {said}{polarity}{gone}  {' '.join(card['text'].split())[:100]}"
+
+
+def written_lines(card: Mapping[str, Any], tenant: str) -> Iterator[str]:
+    """A version that was just written, and how it comes into use."""
+    yield _line(card)
+    if not card["in_use"]:
+        yield f"It is not in use yet: passerelle surveys codebook promote {card['name']} --tenant {tenant}"
+
+
+def _gone(operator: Operator, tenant: str, card: Mapping[str, Any]) -> list[str]:
+    """Categories of the version before that a version neither has nor says what became of."""
+    path = survey_path("codebooks", card["name"], tenant=tenant, version=card["version"] - 1)
+    there = {each["id"] for each in card["categories"]} | set(card["merged"])
+    return [each["id"] for each in operator.order("GET", path)["categories"] if each["id"] not in there]
 
 
 def _line(card: Mapping[str, Any]) -> str:

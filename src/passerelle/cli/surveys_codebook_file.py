@@ -50,6 +50,13 @@ def sample(language: str) -> str:
     return place.read_text(encoding="utf-8")
 
 
+def file_of(card: Mapping[str, Any]) -> str:
+    """A version that the service shows, as a file that is read as the same. `merged`, which is of that step, is left out."""
+    said = {name: card[name] for name in ("name", "language", "categories")}
+    text: str = yaml.safe_dump(said, allow_unicode=True, sort_keys=False, width=110)
+    return text
+
+
 class _Reader:
     """Reads one file, and knows where it is in it."""
 

@@ -109,6 +109,7 @@ def import_verb(  # noqa: PLR0913, PLR0917 - one option each
     about = About(title, language, codebook, column, sheet)
     with operating(settings) as operator:
         card = hand_in(operator, tenant, file, about)
+        there = card["state"] == "ready"  # one that is new is read by a job
         if wait:
             card = read(operator, tenant, card, quiet=json_)
         rows = troubles(operator, tenant, card["id"]) if wait else []
@@ -117,6 +118,8 @@ def import_verb(  # noqa: PLR0913, PLR0917 - one option each
     else:
         for line in account(card, rows):
             click.echo(plain(line))
+    if there:
+        click.echo("It was there already, and stays as it is.", err=True)
     if card["state"] == "failed":
         sys.exit(1)
 

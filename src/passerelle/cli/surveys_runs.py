@@ -12,7 +12,7 @@ from passerelle.cli.operator import Operator, operating, order
 from passerelle.cli.options import as_json, with_settings
 from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import plain
-from passerelle.cli.surveys_codebook import correction_line
+from passerelle.cli.surveys_codebook import correction_line, written_lines
 from passerelle.cli.surveys_paths import listed, percent, survey_path, watch
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
@@ -163,9 +163,12 @@ def correct(  # noqa: PLR0913, PLR0917 - one option each
 ) -> None:
     """Say what is right of a comment; it teaches the runs after."""
     if confirm == (right is not None or polarity is not None):
-        raise CannotRun(
-            "Nothing says what is right.", "Give --right or --polarity or both, or --confirm alone."
+        wrong = (
+            "It cannot be right as it was read and something else."
+            if confirm
+            else "Nothing says what is right."
         )
+        raise CannotRun(wrong, "Give --right or --polarity or both, or --confirm alone.")
     said = {"right": listed(right), "polarity": polarity, "run": run}
     body = {name: value for name, value in said.items() if value is not None}
     card = order(
@@ -265,7 +268,8 @@ def merge(  # noqa: PLR0913, PLR0917 - one option each
     if json_:
         print_json(card)
     else:
-        click.echo(plain(f"{card['name']}  v{card['version']}  {len(card['categories'])} categories"))
+        for line in written_lines(card, tenant):
+            click.echo(plain(line))
 
 
 def start(operator: Operator, tenant: str, survey: str, **said: Any) -> dict[str, Any]:
@@ -293,7 +297,7 @@ def run_line(card: Mapping[str, Any]) -> str:
     failed = f", {card['failed']} failed" if card["failed"] else ""
     review = f", {card['review']} to look at" if card["review"] else ""
     offline = "without a language model" if card["offline"] else card["engine"]
-    line = f"{card['id']}  {card['state']:<9}  {card['codebook']} v{card['version']}, corrections {card['revision']}"
+    line = f"{card['id']}  {card['state']:<9}  {card['codebook']} v{card['version']}, revision {card['revision']}"
     return f"{line}  {card['read']}/{card['comments']} comments{failed}{review}  {offline}  {'' if card['cost'] == '0' else card['cost']}".rstrip()
 
 

@@ -88,6 +88,9 @@ def test_an_import_is_watched_and_every_row_accounted_for(estate: Estate, run: A
         "Recommandation": {"role": "nps"}, "Vos remarques": {"role": "comment"}, "Formateur": {"role": "segment"},
         "Date": {"role": "date"},
     }  # fmt: skip
+    assert "there already" not in done.err
+    repeated: Done = run("import", str(tmp_path / "printemps.csv"), *_COLUMNS)
+    assert (repeated.status, repeated.err) == (0, "It was there already, and stays as it is.\n")
     again = _json(run("import", str(tmp_path / "printemps.csv"), *_COLUMNS, "--json"))
     assert (again["id"], len(again["row_troubles"])) == ("sv_1", 4)
     assert estate.watched == ["job_import"]  # it is kept already
@@ -153,7 +156,7 @@ def test_surveys_are_lines_and_deleted_by_name(kept: str, run: Any) -> None:
 def test_a_run_is_watched_and_its_comments_are_shown(kept: str, run: Any, estate: Estate) -> None:
     done: Done = run("run", kept, "--version", "1", "--model", "large")
     assert done.out == (
-        "run_2  done       trainings v1, corrections 0  5/5 comments, 1 to look at  without a language model  1.5 EUR\n"
+        "run_2  done       trainings v1, revision 0  5/5 comments, 1 to look at  without a language model  1.5 EUR\n"
     )
     assert estate.watched == ["job_import", "job_run", "job_run"]
     assert [line.split()[0] for line in run("runs", kept).out.splitlines()] == ["run_2", "run_1"]
@@ -197,6 +200,10 @@ def test_comments_are_corrected_confirmed_and_taken_back(kept: str, run: Any, es
     assert run("correct", kept, comment, "--confirm").out.startswith("cor_3  categories as read  ")
     for wrong in ((), ("--confirm", "--right", "pace"), ("--polarity", "bad"), ("--right", "none")):
         assert run("correct", kept, comment, *wrong).status == 2, wrong
+    assert "Nothing says what is right" in run("correct", kept, comment).err
+    assert (
+        "as it was read and something else" in run("correct", kept, comment, "--confirm", "--right", "").err
+    )
     assert [each["comment"] for each in _json(run("queue", kept, "--reviewed", other, "--json"))] == []
     assert run("queue", kept).out == "Nothing waits to be looked at.\n"
     assert "(taken back)" in run("revoke", "cor_1").out
@@ -226,9 +233,10 @@ def test_themes_are_looked_for_and_taken_up(kept: str, run: Any, estate: Estate)
     assert lines[0] == "th_1      5 comments  rythme  [rythme, rapide]"
     assert estate.watched[-1] == "job_themes"
     into = ("--codebook", "trainings", "--category")
-    assert (
-        run("merge", kept, "th_1", *into, "speed", "--name", "Vitesse").out == "trainings  v2  3 categories\n"
-    )
+    assert run("merge", kept, "th_1", *into, "speed", "--name", "Vitesse").out.splitlines() == [
+        "trainings  v2  not in use  3 categories, fr",
+        "It is not in use yet: passerelle surveys codebook promote trainings --tenant acme",
+    ]
     assert run("merge", kept, "th_1", *into, "none").status == 2
     assert "(in trainings v2 as speed)" in run("themes", kept).out
     estate.ends = "failed"

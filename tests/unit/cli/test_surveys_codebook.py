@@ -152,13 +152,62 @@ def test_a_codebook_is_written_shown_checked_and_taken_into_use(
     assert run("check", "formations").status == 1
     refused = run("promote", "formations")
     assert (refused.status, refused.err) == (2, "passerelle: It is worse than the version in use.\n")
-    assert run("promote", "formations", "--version", "3", "--force", "--json").status == 0
+    forced = run("promote", "formations", "--version", "3", "--force")
+    assert forced.status == 0
+    assert forced.out.splitlines()[-1] == "It was taken into use all the same."
     assert [each.in_use for each in estate.bureau.books["acme", "formations"]] == [False, False, True]
     curve = run("curve", "formations").out.splitlines()
     assert curve[1] == "          0     0.500     0.700      0.750  " + "#" * 20
     assert run("write", str(file), "--name", "other").out.startswith("other  v1")
     assert run("delete", "other").out == "other is deleted.\n"
     assert run("show", "other").status == 2
+
+
+def test_a_version_that_is_shown_as_a_file_is_written_again(
+    estate: Estate, verb: Verb, tmp_path: Path
+) -> None:
+    def run(*words: str) -> Done:
+        return verb("surveys", "codebook", *words, "--tenant", "acme", "--data", str(tmp_path))
+
+    file = tmp_path / "book.yaml"
+    file.write_text(sample("fr"), encoding="utf-8")
+    run("write", str(file))
+    shown = run("show", "formations", "--file")
+    again = tmp_path / "again.yaml"
+    again.write_text(shown.out, encoding="utf-8")
+    assert read_codebook(again) == read_codebook(file)
+    assert run("write", str(again)).out.splitlines()[0] == "formations  v2  not in use  14 categories, fr"
+    assert run("show", "formations", "--file", "--versions").status == 2
+
+
+def test_categories_that_go_with_nothing_in_their_place_are_told(
+    estate: Estate, verb: Verb, tmp_path: Path
+) -> None:
+    def write(text: str) -> list[str]:
+        file = tmp_path / "book.yaml"
+        file.write_text(text, encoding="utf-8")
+        where = ("--tenant", "acme", "--data", str(tmp_path))
+        return verb("surveys", "codebook", "write", str(file), *where).out.splitlines()
+
+    row = "  - {{id: {0}, name: {0}}}\n"
+    head = "name: b\nlanguage: fr\n"
+    write(head + "categories:\n" + "".join(row.format(name) for name in "abc"))
+    lines = write(head + "merged: {b: a}\ncategories:\n" + row.format("a"))
+    assert lines[-1] == "Gone, with nothing in `merged` in their place: c."
+    assert len(write(head + "categories:\n" + row.format("a"))) == 2
+
+
+def test_a_version_that_came_into_use_without_a_check_says_so(
+    estate: Estate, verb: Verb, tmp_path: Path
+) -> None:
+    file = tmp_path / "book.yaml"
+    file.write_text(sample("en"), encoding="utf-8")
+    where = ("--tenant", "acme", "--data", str(tmp_path))
+    for note in ("begun", "few"):
+        verb("surveys", "codebook", "write", str(file), "--note", note, *where)
+    ((_, name),) = estate.bureau.books
+    done = verb("surveys", "codebook", "promote", name, *where)
+    assert (done.status, done.out.splitlines()[1:]) == (0, ["unchecked: there was too little to check it by"])
 
 
 def test_a_file_that_is_wrong_is_not_sent(estate: Estate, verb: Verb, tmp_path: Path) -> None:

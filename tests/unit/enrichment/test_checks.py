@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ import pytest
 from passerelle.domain.content import Brand, Check, Flaw, Form, Operation, Piece, Recipe
 from passerelle.pipelines.enrichment.checks import check
 from passerelle.pipelines.enrichment.checks_said import SENTENCES
-from tests.unit.enrichment.checks_corpus import EXCEL_FR, GOOD, MARKDOWN_FR
+from tests.unit.enrichment.checks_corpus import EXCEL_FR, GOOD
 from tests.unit.enrichment.checks_planted import PLANTED, Planted
 
 _PLAIN = Recipe("a", 1, "A", "fr", (Operation.REWRITE,), role="", context="", task="")
@@ -96,27 +95,14 @@ def test_what_stands_beside_a_text_may_be_written() -> None:
     assert helped == ()
 
 
-def test_a_long_text_is_checked_in_little_time() -> None:
-    source = "\n\n".join([MARKDOWN_FR, EXCEL_FR] * 40)[:20_000]
-    began = time.process_time()
-    check(
-        Piece("1", source, form=Form.MARKDOWN),
-        {"text": source.replace("Moodle", "Moodle 4")},
-        _PLAIN,
-        Brand(),
-    )
-
-    assert time.process_time() - began < 2  # some 50 ms: nothing here grows faster than the text
-
-
 _HOSTILE = ["1 " * 50, "1,1" * 40, "quatre-vingt-" * 30, "<a " * 60, "[" * 200, "](" * 100, "{{" * 100, "*_" * 100, "`" * 150, "|" * 200 + "\n", "a@" * 100, "http://" * 40, "vingt et " * 30, "M. " * 80, "<!--" * 60, "12 mars " * 30, "\n" * 200, " " * 300 + "|", "lundi-" * 40, "&amp;" * 60, "d'" * 100, "#" * 200, "```\n" * 60, "- " * 100, "12:3" * 60]  # fmt: skip
 
 
 @pytest.mark.parametrize("unit", _HOSTILE)
 @pytest.mark.parametrize("form", Form)
-def test_a_hostile_text_is_checked_in_time_that_grows_with_it(unit: str, form: Form) -> None:
-    text = (unit * (5_000 // len(unit) + 1))[:5_000]
-    began = time.process_time()
-    check(Piece("1", text, form=form), {"text": f"x{text}"}, _PLAIN, Brand())
-
-    assert time.process_time() - began < 2
+def test_a_hostile_text_that_is_left_alone_has_no_flaw(unit: str, form: Form) -> None:
+    """How long that takes is measured by `benchmarks.texts`."""
+    text = (unit * (2_000 // len(unit) + 1))[:2_000]
+    assert not [
+        flaw for flaw in check(Piece("1", text, form=form), {"text": text}, _PLAIN, Brand()) if flaw.serious
+    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from time import process_time
 
 import pytest
 
@@ -21,9 +20,7 @@ from passerelle.pipelines.enrichment.offline_facts import (
 )
 from passerelle.pipelines.enrichment.offline_lines import lines_of
 from passerelle.pipelines.enrichment.recipes import shipped
-from passerelle.pipelines.enrichment.splitting import split
 from passerelle.pipelines.enrichment.writing import Writer
-from passerelle.text.words import language_of
 from tests.serving import one_backend
 from tests.unit.enrichment.writer import piece
 from tests.unit.gateway.internal import inside
@@ -157,21 +154,3 @@ def test_a_description_is_whole_sentences_or_cut_at_a_word() -> None:
 def test_a_slug_is_ascii() -> None:
     assert slug_of("Œuvrer à l'été : 2026 & après !") == "oeuvrer-ete-2026-apres"
     assert slug_of("日本語") == ""
-
-
-@pytest.mark.parametrize("form", [Form.MARKDOWN, Form.HTML])
-@pytest.mark.parametrize("said", ["1", "</", "<!--", "<a ", '<p class="', " ", "[", "1 "])
-def test_what_is_said_over_and_over_takes_no_longer_than_its_length(said: str, form: Form) -> None:
-    """Ten times as long a text takes some ten times as long, and not a hundred times."""
-
-    def took(times: int) -> float:
-        piece = Piece("k", (said * times)[:times], form=form)
-        begun = process_time()
-        lines = lines_of(piece)
-        duration_in(lines)
-        split(piece.text, form)
-        language_of(piece.text)
-        return process_time() - begun
-
-    took(1_000)
-    assert took(100_000) < 40 * max(took(10_000), 0.05)

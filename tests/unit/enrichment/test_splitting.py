@@ -29,6 +29,10 @@ def test_parts_joined_are_the_text(text: str, form: Form, most: int) -> None:
     assert put_back(parts, [part.core for part in parts]) == text
 
 
+def test_a_bound_that_is_shorter_than_any_word_ends_too() -> None:
+    assert "".join(part.text for part in split("<p>\n\nSous titre\n", Form.HTML, 2)) == "<p>\n\nSous titre\n"
+
+
 _LONG = "Une phrase qui compte bien quarante signes. " * 8
 _CODE = "```python\n" + "x = 1  # pas un titre\n\n" * 30 + "```\n"
 _TABLE = "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 40
@@ -99,7 +103,7 @@ def test_what_is_written_stands_between_the_same_blanks() -> None:
     ],
 )
 @pytest.mark.parametrize("form", Form)
-def test_hostile_texts_take_time_that_grows_with_their_length(unit: str, form: Form) -> None:
+def test_hostile_texts_are_put_back_as_they_were(unit: str, form: Form) -> None:
     """Whatever is opened for ever is looked for once."""
     text = unit * (20_000 // len(unit))
     assert "".join(part.text for part in split(text, form)) == text

@@ -58,7 +58,7 @@ def _place(text: str, begin: int, end: int, whole: list[tuple[int, int]]) -> int
     for pattern, least in ((_LINE, 2), (_SENTENCE, 2), (_WORD, 4)):
         places = [found.end() for found in pattern.finditer(text, begin + (end - begin) // least, end)]
         for place in reversed(places):
-            if not any(first < place < last for first, last in near):
+            if place > begin and not any(first < place < last for first, last in near):
                 return place
     inside = next((span for span in near if span[0] < end < span[1]), None)
     if inside is None:
