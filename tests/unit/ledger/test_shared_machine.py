@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
 from passerelle.domain.calendar import Month
 from passerelle.ledger.holds import LocalHolds
@@ -25,8 +25,9 @@ _T = TypeVar("_T")
 class _Shared(Machine):
     """The same calls, in a process that counts in Redis.
 
-    A credit that is booked while Redis is away, by a process that ends before it is back, is in the ledger alone: what
-    the ledger says raises what Redis knows and never lowers it, so the budget stays stricter by it that month.
+    A credit that is booked while Redis is away, by a process that ends before it is back or knows of no budget then, is in
+    the ledger alone: what the ledger says raises what is known and never lowers it, so the budget stays stricter by it
+    that month.
     """
 
     server: RedisServer
@@ -35,6 +36,7 @@ class _Shared(Machine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.away = self.untold = False  # `untold`: a credit that Redis has not heard of
+        self.stricter = False  # by a credit that nobody was told of
         self.stores: list[tuple[Redis, SharedHolds]] = []
         with self.server.client() as client:
             client.flushall()
@@ -108,12 +110,23 @@ class _Shared(Machine):
     )
     def book(self, billed: int, key_id: str, model: str) -> None:
         self.untold |= self.away and billed < 0
+        self.stricter |= self.away and billed < 0 and self.client.budget is None
         super().book(billed, key_id, model)
 
     @precondition(lambda self: self.running and not self.untold)
     @rule()
     def crash(self) -> None:
         super().crash()
+
+    @invariant()
+    def adds_up(self) -> None:
+        if not self.stricter:
+            super().adds_up()
+            return
+        self.told()
+        for each in self.budgets.state(self.client, now=self.wall):
+            assert each.spent >= self.spent(each.name), each.name
+            assert each.pending == self.pending(each.name), each.name
 
     def teardown(self) -> None:
         try:

@@ -89,12 +89,13 @@ def _recoded(line: bytes) -> bytes:
 
 
 def _delimiter(text: str) -> str:
-    """What most rows agree on; where they do not, what stands in the headings."""
-    if found := delimiter_of(text, sure=True):
-        return found
+    """What most rows agree on, unless the headings have another one; where they do not agree, what stands in the headings."""
     first = text.lstrip("\r\n").partition("\n")[0]
     counts = {each: first.count(each) for each in ";\t|"}
     best = max(counts, key=lambda each: counts[each])
+    found = delimiter_of(text, sure=True)
+    if found and (found in first or not counts[best]):
+        return found
     if counts[best]:
         return best
     lines = text[:100_000].splitlines()

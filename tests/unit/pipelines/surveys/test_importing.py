@@ -236,6 +236,11 @@ def test_headings_of_another_file_are_refused() -> None:
         list(Reading(b"a;b\n1;2\n", _COLUMNS))
 
 
+def test_the_headings_say_what_stands_between_cells_whatever_comments_hold() -> None:
+    rows = [["", "", "", "", ""], *[[f"oui, mais {n}"] for n in range(12)]]
+    assert len(_read(_csv(*rows, _GOOD))[0]) == 1
+
+
 _CELL = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
