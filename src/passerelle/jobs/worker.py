@@ -165,7 +165,16 @@ class Worker:
 
 
 class Carrier(Procrastinate):
-    """procrastinate's worker, which forgets a word that comes while it is looking: it is told once more, later."""
+    """procrastinate's worker, which forgets a word that comes while it is looking: it is told once more, later.
+
+    And nobody there asks what became of a turn whose end the database could not be told; such a turn is taken for stalled.
+    """
+
+    async def _process_job(self, context: JobContext) -> None:
+        try:
+            await super()._process_job(context)
+        except (ConnectorException, psycopg.Error, OSError) as error:
+            _log.debug("jobs_wait_for_database", error=type(error).__name__)
 
     async def _handle_notification(self, *, channel: str, notification: Notification) -> None:
         await super()._handle_notification(channel=channel, notification=notification)

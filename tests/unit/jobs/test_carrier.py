@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 from datetime import datetime
 
+import pytest
 from procrastinate import App
+from procrastinate.exceptions import ConnectorException
 from sqlalchemy import text
 
 from passerelle.domain.jobs import JobState
@@ -37,6 +40,32 @@ async def test_plans_are_made_for_the_tables_as_they_are(database: Database) -> 
     async with working(database, Doing()):
         await until(lambda: count(database, analysed), "it is analysed")
         await Desk(database).delete("acme")
+
+
+async def test_a_turn_whose_end_cannot_be_told_is_no_defect(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = App(connector=_connector(database))
+    ended: list[int] = []
+    defects: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
+
+    async def run() -> None:
+        """There is nothing to do."""
+
+    async def away(*_: object, **__: object) -> None:
+        ended.append(1)
+        raise ConnectorException
+
+    task = app.task(name="told", queue="told")(run)
+    async with app.open_async():
+        carrier = Carrier(app, queues=["told"], install_signal_handlers=False, wait=False)
+        monkeypatch.setattr(carrier, "_persist_job_status", away)
+        await task.defer_async()
+        await carrier.run()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert (ended, defects) == ([1], [])
 
 
 async def test_the_next_of_a_lock_and_one_tried_again_start_at_once(database: Database) -> None:
