@@ -184,8 +184,10 @@ class SharedHolds(LocalHolds):
 
     def _tally(self, account: Account, month: int, billed: int, opening: bool) -> None:  # noqa: FBT001
         purse = self._purse(account.tenant)
-        told = bool(account.totals) and not opening
-        purse.sheet(month).count(account.names, billed, told=told)
+        sheet = purse.sheet(month)
+        # Of a total that Redis has counted, it must hear all, whether or not a budget asks for it now.
+        told = not opening and (bool(account.totals) or any(name in sheet.seen for name in account.names))
+        sheet.count(account.names, billed, told=told)
         if told:
             self._tell(purse)
 

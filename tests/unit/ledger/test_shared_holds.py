@@ -297,3 +297,13 @@ async def test_a_ceiling_that_notifies_refuses_nothing(one_redis: RedisServer, b
     one_redis.kill()
     await one.hold(client, 5 * PICO)
     assert stands(one.budgets, client) == {"tenant": (3 * PICO, 5 * PICO)}
+
+
+async def test_what_is_charged_while_no_budget_asks_for_it_is_in_a_total_that_redis_has(begin: Begin) -> None:
+    process = begin(replicas=lambda: 1)
+    of_a_key = Client(Budget("EUR", keys={"key_1": Ceiling(9 * PICO)}))
+    await process.spend(of_a_key, 2 * PICO)  # Redis has the tenant's sum too, although no budget names it
+    process.budgets.posted("client-a", PICO, month=NOVEMBER)
+    await process.spend(of_a_key, 2 * PICO)
+    (state,) = process.budgets.state(euros(9), now=NOON)
+    assert state.spent == 5 * PICO

@@ -27,7 +27,8 @@ class _Shared(Machine):
 
     A credit that is booked while Redis is away, by a process that ends before it is back or knows of no budget then, is in
     the ledger alone: what the ledger says raises what is known and never lowers it, so the budget stays stricter by it
-    that month.
+    that month. For the same reason it is stricter by a credit that came after the ledger was read, until Redis is back;
+    and for the month where Redis comes back empty, and is begun anew with what was known.
     """
 
     server: RedisServer
@@ -36,7 +37,7 @@ class _Shared(Machine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.away = self.untold = False  # `untold`: a credit that Redis has not heard of
-        self.stricter = False  # by a credit that nobody was told of
+        self.begun_stricter = False  # by a credit that nobody was told of
         self.stores: list[tuple[Redis, SharedHolds]] = []
         with self.server.client() as client:
             client.flushall()
@@ -69,6 +70,10 @@ class _Shared(Machine):
         assert self.stores[-1][1].degraded == self.away, "Redis refused something"
 
     @property
+    def stricter(self) -> bool:  # type: ignore[override]
+        return self.begun_stricter or self.untold
+
+    @property
     def ledgers(self) -> dict[Month, Spent]:
         """What a drained ledger says of each month."""
         billed: dict[Month, dict[tuple[str, str, str], int]] = {}
@@ -86,6 +91,7 @@ class _Shared(Machine):
     @rule()
     def forget(self) -> None:
         """Redis begins again, empty."""
+        self.begun_stricter |= self.untold
         with self.server.client() as client:
             client.flushall()
         self.look()
@@ -110,7 +116,7 @@ class _Shared(Machine):
     )
     def book(self, billed: int, key_id: str, model: str) -> None:
         self.untold |= self.away and billed < 0
-        self.stricter |= self.away and billed < 0 and self.client.budget is None
+        self.begun_stricter |= self.away and billed < 0 and self.client.budget is None
         super().book(billed, key_id, model)
 
     @precondition(lambda self: self.running and not self.untold)
