@@ -18,6 +18,7 @@ from passerelle.domain.guardrails import Guardrail
 from passerelle.domain.identity import Issuer
 from passerelle.domain.limits import Concurrency, Limits
 from passerelle.domain.prices import Stated
+from passerelle.domain.privacy import Privacy
 from passerelle.domain.rag import Rag
 from passerelle.domain.survey_work import SurveyRules
 
@@ -177,6 +178,7 @@ class Tenant:
     rag: Rag | None = field(default_factory=Rag)  # None: it has no documents here
     content: ContentRules | None = field(default_factory=ContentRules)  # None: no texts are worked on
     surveys: SurveyRules | None = field(default_factory=SurveyRules)  # None: it has no surveys here
+    privacy: Privacy = field(default_factory=Privacy)
 
 
 @dataclass(frozen=True, slots=True)

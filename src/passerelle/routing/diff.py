@@ -19,6 +19,7 @@ from passerelle.routing.bounds import bounded
 from passerelle.routing.caching import cached
 from passerelle.routing.explain import Explanation, Step, explain
 from passerelle.routing.pipelines import worked
+from passerelle.routing.privacy import guarded
 from passerelle.routing.rag import CONSEQUENCES, documented
 from passerelle.routing.reach import Reach, newly_reached, reached
 from passerelle.routing.reasons import LeftOut, Why
@@ -208,6 +209,7 @@ def _settings(view: _View | None) -> dict[str, Any]:
         **cached(tenant),
         **documented(tenant),
         **worked(tenant),
+        **guarded(tenant),
     }
 
 

@@ -25,6 +25,7 @@ from passerelle.config.guardrails import GuardrailFields
 from passerelle.config.identity import IssuerFields
 from passerelle.config.limits import CorsFields, LimitFields
 from passerelle.config.pipelines import ContentWords, SurveyWords
+from passerelle.config.privacy import PrivacyFields
 from passerelle.config.rag import RagWords
 from passerelle.domain.ask import Capability, Task
 from passerelle.policy.regions import REGIONS
@@ -253,6 +254,10 @@ class TenantFields(Strict):
     surveys: SurveyWords | None = Field(
         default=None,
         description="How comments of its surveys are read; by its default model, if unsaid or `true`.",
+    )
+    privacy: PrivacyFields | None = Field(
+        default=None,
+        description="People's data: what is replaced, kept and marked; nothing is kept of prompts, if unsaid.",
     )
 
 

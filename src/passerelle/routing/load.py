@@ -26,6 +26,7 @@ from passerelle.routing.file import FileFields, ModelFields, TenantFields, file_
 from passerelle.routing.misfits import misfits
 from passerelle.routing.notes import Notes
 from passerelle.routing.pipelines import pipelines
+from passerelle.routing.privacy import privacy
 from passerelle.routing.rag import check_names, documents
 from passerelle.routing.source import Path, read_source, version_of
 
@@ -275,6 +276,7 @@ def _tenant(
         **caching(given.get, models=models, notes=notes),
         **documents(given.get, own=names, models=models, notes=notes),
         **pipelines(given.get, own=names, models=models, notes=notes),
+        privacy=privacy(given.get),
     )
 
 
