@@ -58,6 +58,15 @@ class Sheet:
         seen = self.seen.get(name)
         return self.here.get(name, 0) - self.waiting(name) if seen is None else seen
 
+    def begun(self, name: str) -> str:
+        """`confirmed` for the script, in nano-units; of a total that Redis has not spoken of, also what it is at least."""
+        confirmed = self.confirmed(name)
+        if name in self.seen:
+            return str(confirmed // NANO)
+        sent = self.sending.sent.get(name, 0) * NANO if self.sending is not None else 0
+        least = confirmed + min(0, self.unsent.get(name, 0)) + min(0, sent)
+        return f"~{least // NANO}:{confirmed // NANO}"
+
     def spent(self, name: str) -> int:
         """What all processes have spent, as far as is known here."""
         known = self.confirmed(name) + self.waiting(name)

@@ -5,7 +5,8 @@
 --       4 leases: a sorted set, hold by the millisecond at which it ends
 -- ARGV  verb, process, the epoch that it knows ("" none), an epoch for a hash that is new, lease in milliseconds,
 --       number of names, four for each name: name, spent without and with what was not sent yet, what is sent;
---       then by verb
+--       then by verb. Of a total that the process has not heard of before, the first of the two is `~least:begin`: what
+--       it is to begin with, and what it is at least, whether or not what was not sent yet has come in between.
 -- A number is a double here and exact up to 2^53; what is stored is added up by the server, exact up to 2^63.
 
 local spent, pending, held, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -47,6 +48,12 @@ local function at_least(name, amount)
   if not there or tonumber(there) < tonumber(amount) then redis.call('HSET', spent, name, amount) end
 end
 
+-- What a process counted before it had heard of a total, it has told nobody: the total is at least that.
+local function met(i)
+  local least, begin = string.match(ARGV[i + 1], '^~(%-?%d+):(%-?%d+)$')
+  if redis.call('HSETNX', spent, ARGV[i], begin or ARGV[i + 1]) == 0 and least then at_least(ARGV[i], least) end
+end
+
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', whole(now), 'LIMIT', '0', '200')) do give_back(id) end
 
 if verb == 'renew' then -- pairs of a hold and what it is; those that were lost are set aside again
@@ -71,7 +78,7 @@ if verb == 'post' then -- its number, then the holds that are given back
       -- Of what was counted since, nobody knows what the hash was begun with: it is at least what we know.
       at_least(ARGV[i], ARGV[i + 2])
     else
-      if known == '' then at_least(ARGV[i], ARGV[i + 1]) else redis.call('HSETNX', spent, ARGV[i], ARGV[i + 1]) end
+      met(i)
       if number > last and ARGV[i + 3] ~= '0' then redis.call('HINCRBY', spent, ARGV[i], ARGV[i + 3]) end
     end
   end
@@ -79,7 +86,7 @@ if verb == 'post' then -- its number, then the holds that are given back
   for i = rest + 1, #ARGV do give_back(ARGV[i]) end
 else -- take: the hold, what it is, its amount; then pairs of a name's place and its ceiling
   for i = 7, rest - 1, 4 do
-    if known == epoch then redis.call('HSETNX', spent, ARGV[i], ARGV[i + 1]) else at_least(ARGV[i], ARGV[i + 1]) end
+    if stale then at_least(ARGV[i], string.match(ARGV[i + 1], '%-?%d+$')) else met(i) end
   end
   local id, raw, amount = ARGV[rest], ARGV[rest + 1], tonumber(ARGV[rest + 2])
   if redis.call('HEXISTS', held, id) == 0 then

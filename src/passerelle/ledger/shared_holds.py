@@ -352,7 +352,7 @@ class SharedHolds(LocalHolds):
         words = [verb, self._process, known, secrets.token_hex(6), self._lease, str(len(names))]
         for name in names:
             most = sheet.spent(name) if raised is None else raised[name]
-            words += (name, str(sheet.confirmed(name) // NANO), str(most // NANO))
+            words += (name, sheet.begun(name), str(most // NANO))
             words.append(str(sent.get(name, 0)) if sent else "0")
         return Call(keys, [*words, *arguments])
 

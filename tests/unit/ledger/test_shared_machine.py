@@ -25,8 +25,8 @@ _T = TypeVar("_T")
 class _Shared(Machine):
     """The same calls, in a process that counts in Redis.
 
-    A credit that is booked while Redis is away, by a process that ends before it is back or knows of no budget then, is in
-    the ledger alone: what the ledger says raises what is known and never lowers it, so the budget stays stricter by it
+    A credit that is booked while Redis is away, by a process that ends before it is back, or that no budget asks for when
+    it is booked, is in the ledger alone: what the ledger says raises what is known and never lowers it, so the budget stays stricter by it
     that month. For the same reason it is stricter by a credit that came after the ledger was read, until Redis is back;
     and for the month where Redis comes back empty, and is begun anew with what was known.
     """
@@ -38,6 +38,7 @@ class _Shared(Machine):
         self.loop = asyncio.new_event_loop()
         self.away = self.untold = False  # `untold`: a credit that Redis has not heard of
         self.begun_stricter = False  # by a credit that nobody was told of
+        self.emptied = False  # while it was away
         self.stores: list[tuple[Redis, SharedHolds]] = []
         with self.server.client() as client:
             client.flushall()
@@ -91,6 +92,7 @@ class _Shared(Machine):
     @rule()
     def forget(self) -> None:
         """Redis begins again, empty."""
+        self.emptied |= self.away
         self.begun_stricter |= self.untold
         with self.server.client() as client:
             client.flushall()
@@ -108,6 +110,7 @@ class _Shared(Machine):
             assert self.do(store.back())
         self.away = away
         self.untold &= away
+        self.emptied &= away
 
     @rule(
         billed=st.integers(-30, 60).map(lambda amount: amount * NANO),
@@ -116,8 +119,15 @@ class _Shared(Machine):
     )
     def book(self, billed: int, key_id: str, model: str) -> None:
         self.untold |= self.away and billed < 0
-        self.begun_stricter |= self.away and billed < 0 and self.client.budget is None
+        self.begun_stricter |= billed < 0 and (self.emptied or not self.covered(key_id, model))
         super().book(billed, key_id, model)
+
+    def covered(self, key_id: str, model: str) -> bool:
+        """Does a ceiling of today ask for what this key spends on this model?"""
+        words = {("tenant", ""), ("model", model), ("key", key_id), ("key", KEYS.get(key_id, ""))}
+        return any(
+            (kind, word) in words for kind, _, word in (name.partition(":") for name in self.ceilings())
+        )
 
     @precondition(lambda self: self.running and not self.untold)
     @rule()
