@@ -10,13 +10,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from passerelle.cache.desk import Desk as CacheDesk
 from passerelle.cache.desk import Purge
+from passerelle.domain.naming import Naming
+from passerelle.domain.privacy import Holding
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.jobs.desk import Desk
 from passerelle.jobs.kinds import Kinds
 from passerelle.jobs.periodic import Periodic
+from passerelle.late import Late
 from passerelle.stores.database import Database
 
 if TYPE_CHECKING:
@@ -41,13 +46,8 @@ class Ground:
     desk: Callable[[], Desk]
 
 
-class Consulting:
+class Consulting(Late[Ground, "Opened"]):
     """The documents of a process, which may not be open; the seam `Rag`. Whoever makes it, closes it."""
-
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-        self._opening = asyncio.Lock()
-        self._opened: Opened | None = None
 
     async def library(self) -> Shelves:
         """Collections and documents."""
@@ -71,6 +71,10 @@ class Consulting:
         ingesting = opened.shelves.ingesting()
         return {ingesting.name: ingesting}
 
+    async def holdings(self, of: Naming) -> Sequence[Holding]:
+        """What there is of people; `of` gives their pseudonyms."""
+        return (await self._open()).holdings(of)
+
     def periodic(self) -> Sequence[Periodic]:
         """What is done at times."""
         return (
@@ -79,16 +83,9 @@ class Consulting:
             Periodic("rag-forget", "41 * * * *", self._forget),
         )
 
-    async def aclose(self) -> None:
-        """Close what is open."""
-        if self._opened is not None:
-            await self._opened.aclose()
-
-    async def _open(self) -> Opened:
-        async with self._opening:
-            if self._opened is None:
-                self._opened = await asyncio.to_thread(_make, self._ground)
-            return self._opened
+    @override
+    async def _make(self) -> Opened:
+        return await asyncio.to_thread(_made, self._ground)
 
     async def _refresh(self, at: datetime) -> None:
         await (await self.library()).refresh_due(at)
@@ -100,16 +97,16 @@ class Consulting:
         await (await self._open()).keeping.forget(at)
 
 
-def _make(ground: Ground) -> Opened:
+def _made(ground: Ground) -> Opened:
     """Nothing is asked here, so that a thread may do it: the imports take a while."""
-    from passerelle.pipelines.rag.opening import Ground as Standing  # noqa: PLC0415 - see there
+    from passerelle.pipelines.rag.opening import Ground as RagGround  # noqa: PLC0415 - see there
     from passerelle.pipelines.rag.opening import Opened  # noqa: PLC0415
 
     async def purge(tenant: str, collection: str) -> None:
         await ground.cache.purge(tenant, Purge(collection=collection))
 
     return Opened(
-        Standing(
+        RagGround(
             data=ground.data,
             alone=ground.alone,
             qdrant=ground.qdrant,

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
+from passerelle.domain.naming import Naming
+from passerelle.domain.privacy import Holding
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.jobs.desk import Desk
 from passerelle.jobs.kinds import Kinds
 from passerelle.jobs.periodic import Periodic
+from passerelle.late import Late
 from passerelle.pipelines.enrichment.desk import Office
 from passerelle.pipelines.rag.desk import Rag
 from passerelle.stores.database import Database
@@ -32,13 +37,8 @@ class Ground:
     desk: Callable[[], Desk]
 
 
-class Enriching:
+class Enriching(Late[Ground, "Opened"]):
     """The texts of a process, which may not be open; the seam `Content`. Whoever makes it, closes it."""
-
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-        self._opening = asyncio.Lock()
-        self._opened: Opened | None = None
 
     async def office(self) -> Office:
         """Recipes, jobs and decisions."""
@@ -48,32 +48,29 @@ class Enriching:
         """What its jobs are."""
         return await (await self._open()).kinds()
 
+    async def holdings(self, of: Naming) -> Sequence[Holding]:
+        """What there is of people; `of` gives their pseudonyms."""
+        return (await self._open()).holdings(of)
+
     def periodic(self) -> Sequence[Periodic]:
         """What is done at times."""
         return (Periodic("content-sweep", "3-59/5 * * * *", self._sweep),)
 
-    async def aclose(self) -> None:
-        """Close what is open."""
-        if self._opened is not None:
-            await self._opened.aclose()
-
-    async def _open(self) -> Opened:
-        async with self._opening:
-            if self._opened is None:
-                self._opened = await asyncio.to_thread(_make, self._ground)
-            return self._opened
+    @override
+    async def _make(self) -> Opened:
+        return await asyncio.to_thread(_made, self._ground)
 
     async def _sweep(self, at: datetime) -> None:
         await (await self._open()).sweep(at)
 
 
-def _make(ground: Ground) -> Opened:
+def _made(ground: Ground) -> Opened:
     """Nothing is asked here, so that a thread may do it: the imports take a while."""
-    from passerelle.pipelines.enrichment.opening import Ground as Standing  # noqa: PLC0415 - see there
+    from passerelle.pipelines.enrichment.opening import Ground as ContentGround  # noqa: PLC0415 - see there
     from passerelle.pipelines.enrichment.opening import Opened  # noqa: PLC0415
 
     return Opened(
-        Standing(
+        ContentGround(
             database=ground.database,
             desk=ground.desk(),
             editions=ground.editions,

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
+from passerelle.domain.naming import Naming
+from passerelle.domain.privacy import Holding
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.jobs.desk import Desk
 from passerelle.jobs.kinds import Kinds
 from passerelle.jobs.periodic import Periodic
+from passerelle.late import Late
 from passerelle.pipelines.rag.desk import Rag
 from passerelle.pipelines.surveys.desk import Bureau
 from passerelle.retrieval.store import Chunks
@@ -36,13 +41,8 @@ class Ground:
     desk: Callable[[], Desk]
 
 
-class Surveying:
+class Surveying(Late[Ground, "Opened"]):
     """The surveys of a process, which may not be open; the seam `Surveys`. Whoever makes it, closes it."""
-
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-        self._opening = asyncio.Lock()
-        self._opened: Opened | None = None
 
     async def bureau(self) -> Bureau:
         """What may be asked of surveys."""
@@ -52,21 +52,18 @@ class Surveying:
         """What its jobs are."""
         return await (await self._open()).kinds()
 
+    async def holdings(self, of: Naming) -> Sequence[Holding]:
+        """What there is of people; `of` gives their pseudonyms."""
+        return (await self._open()).holdings(of)
+
     def periodic(self) -> Sequence[Periodic]:
         """What is done at times."""
         return (Periodic("surveys-sweep", "2-59/5 * * * *", self._sweep),)
 
-    async def aclose(self) -> None:
-        """Close what is open."""
-        if self._opened is not None:
-            await self._opened.aclose()
-
-    async def _open(self) -> Opened:
-        async with self._opening:
-            if self._opened is None:
-                await asyncio.to_thread(_import)
-                self._opened = _make(self._ground)
-            return self._opened
+    @override
+    async def _make(self) -> Opened:
+        await asyncio.to_thread(_import)
+        return _made(self._ground)
 
     async def _sweep(self, at: datetime) -> None:
         await (await self._open()).sweep(at)
@@ -76,13 +73,13 @@ def _import() -> None:
     from passerelle.pipelines.surveys.opening import Opened  # noqa: F401, PLC0415 - takes a while
 
 
-def _make(ground: Ground) -> Opened:
+def _made(ground: Ground) -> Opened:
     """In the thread of the event loop: threads that read comments ask there."""
-    from passerelle.pipelines.surveys.opening import Ground as Standing  # noqa: PLC0415 - see there
+    from passerelle.pipelines.surveys.opening import Ground as SurveysGround  # noqa: PLC0415 - see there
     from passerelle.pipelines.surveys.opening import Opened  # noqa: PLC0415
 
     return Opened(
-        Standing(
+        SurveysGround(
             database=ground.database,
             desk=ground.desk(),
             editions=ground.editions,

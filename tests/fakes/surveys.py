@@ -12,7 +12,17 @@ from passerelle.domain.errors import BadRequest
 from passerelle.domain.rag import Citation
 from passerelle.domain.survey_data import Comment
 from passerelle.domain.survey_report import Estimate, Measure, Readers, ScoreLine, SurveyReport
-from passerelle.domain.survey_work import Asked, Change, Difference, Edition, Kept, Reading, Run, Theme
+from passerelle.domain.survey_work import (
+    Asked,
+    Change,
+    Difference,
+    Edition,
+    Kept,
+    Looked,
+    Reading,
+    Run,
+    Theme,
+)
 from passerelle.domain.surveys import (
     Analysed,
     Category,
@@ -154,10 +164,11 @@ class RunsFake:
 
     async def reviewed(
         self, tenant: str, survey: str, run: str, comments: Sequence[str], *, by: str = ""
-    ) -> int:
+    ) -> Looked:
         waiting = {each.comment.id for each in await self.queue(tenant, survey, run)} & set(comments)
         self.all.looked.setdefault(run, set()).update(comments)
-        return len(waiting)
+        there = {comment.id for _, comment in self.all.of(tenant, survey).comments()}
+        return Looked(len(waiting), tuple(one for one in comments if one not in there))
 
     async def difference(self, tenant: str, survey: str, before: str, after: str) -> Difference:
         first, second = await self.run(tenant, survey, before), await self.run(tenant, survey, after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from passerelle.cli.operator import order
 from passerelle.cli.options import as_json, with_settings
 from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import plain
+from passerelle.cli.shown import Card, say, show_card, show_list, show_page
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
 
@@ -43,13 +45,7 @@ for _verb in (run, diff, accept, reject, edit, export, history, rollback):
 def recipes(settings: Settings, tenant: str, json_: bool) -> None:
     """Recipes that there are: the tenant's own, and the shipped ones."""
     found = order(settings, "GET", content_path("recipes", tenant=tenant))["data"]
-    if json_:
-        print_json(found)
-        return
-    for card in found:
-        whose = "shipped" if card["shipped"] else f"v{card['version']}"
-        writes = ", ".join(card["fields"])
-        click.echo(plain(f"{card['name']:<24}  {whose:<8}  {card['language']}  {card['title']}: {writes}"))
+    show_list(found, _recipe_lines, json_=json_)
 
 
 @content.group("recipe")
@@ -77,10 +73,7 @@ def show(settings: Settings, name: str, tenant: str, version: int | None, json_:
 def write(settings: Settings, file: Path, tenant: str, json_: bool) -> None:
     """The next version of a recipe, of a YAML or JSON file: whole, or `extends: NAME` and what is different."""
     card = order(settings, "POST", content_path("recipes", tenant=tenant), document_of(file))
-    if json_:
-        print_json(card)
-    else:
-        click.echo(plain(f"{card['name']} has version {card['version']}."))
+    show_card(card, [f"{card['name']} has version {card['version']}."], json_=json_)
 
 
 @recipe.command("delete")
@@ -90,7 +83,7 @@ def write(settings: Settings, file: Path, tenant: str, json_: bool) -> None:
 def delete(settings: Settings, name: str, tenant: str) -> None:
     """Delete a recipe of the tenant's in all its versions."""
     order(settings, "DELETE", content_path("recipes", name, tenant=tenant))
-    click.echo(plain(f"{name} is deleted."))
+    say([f"{name} is deleted."])
 
 
 @content.command("brand")
@@ -119,19 +112,7 @@ def brand(settings: Settings, tenant: str, file: Path | None, version: int | Non
 def jobs(settings: Settings, tenant: str, before: str | None, limit: int, json_: bool) -> None:
     """Jobs of texts, the newest first."""
     page = order(settings, "GET", content_path("jobs", tenant=tenant, before=before, limit=limit))
-    if json_:
-        print_json(page)
-        return
-    if not page["data"]:
-        click.echo("There are no jobs.")
-    for card in page["data"]:
-        what = f"{card['recipe']} v{card['version']}{' (preview)' if card['preview'] else ''}"
-        budget = f" of {money(card['budget'])}" if card["budget"] else ""
-        spent = f"spent {money(card['spent'])}{budget}"
-        line = f"{card['id']}  {card['state']:<10}  {what:<28}  {standings(card['counts'])}; {spent}"
-        click.echo(plain(line))
-    if page["has_more"]:
-        click.echo(plain(f"There are more: --before {page['data'][-1]['id']}"))
+    show_page(page, _job_lines, json_=json_, none="There are no jobs.")
 
 
 @content.command("budget")
@@ -144,12 +125,10 @@ def budget(settings: Settings, job: str, amount: str, tenant: str, json_: bool) 
     """Give a job another budget, such as '5 EUR', or `none`; what the old one did not hold is begun."""
     said = {"budget": None if amount == "none" else budget_of(amount)}
     card = order(settings, "PATCH", content_path("jobs", job, tenant=tenant), said)
-    if json_:
-        print_json(card)
-        return
-    click.echo(plain(f"{job}: {standings(card['counts'])}; spent {money(card['spent'])}"))
+    lines = [f"{job}: {standings(card['counts'])}; spent {money(card['spent'])}"]
     if card["counts"]["queued"]:
-        click.echo(plain(f"It works on: passerelle jobs follow {job} --tenant {tenant}."))
+        lines.append(f"It works on: passerelle jobs follow {job} --tenant {tenant}.")
+    show_card(card, lines, json_=json_)
 
 
 @content.command("delete")
@@ -159,7 +138,7 @@ def budget(settings: Settings, job: str, amount: str, tenant: str, json_: bool) 
 def delete_job(settings: Settings, job: str, tenant: str) -> None:
     """Delete a job that is over, with its texts; what was decided stays in their history."""
     order(settings, "DELETE", content_path("jobs", job, tenant=tenant))
-    click.echo(plain(f"{job} is deleted."))
+    say([f"{job} is deleted."])
 
 
 @content.command("items")
@@ -182,19 +161,7 @@ def items(
     """Texts of a job, and what is wrong with them."""
     path = content_path("jobs", job, "items", tenant=tenant, standing=standing, after=after, limit=limit)
     page = order(settings, "GET", path)
-    if json_:
-        print_json(page)
-        return
-    if not page["data"]:
-        click.echo("There are no texts.")
-    for each in page["data"]:
-        decided = ", ".join(sorted({choice["decision"] for choice in each["decisions"].values()}))
-        first, *others = troubles(each)
-        click.echo(plain(f"{first}  [{decided}]" if decided else first))
-        for line in others:
-            click.echo(plain(line))
-    if page["has_more"]:
-        click.echo(f"There are more: --after {page['data'][-1]['number']}")
+    show_page(page, _item_lines, json_=json_, none="There are no texts.", onward=("--after", "number"))
 
 
 def document_of(file: Path) -> Any:
@@ -205,6 +172,26 @@ def document_of(file: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
         raise CannotRun(f"{file} is neither YAML nor JSON{where}.", "Mend it.") from error
+
+
+def _recipe_lines(card: Card) -> Iterator[str]:
+    whose = "shipped" if card["shipped"] else f"v{card['version']}"
+    writes = ", ".join(card["fields"])
+    yield f"{card['name']:<24}  {whose:<8}  {card['language']}  {card['title']}: {writes}"
+
+
+def _job_lines(card: Card) -> Iterator[str]:
+    what = f"{card['recipe']} v{card['version']}{' (preview)' if card['preview'] else ''}"
+    budget = f" of {money(card['budget'])}" if card["budget"] else ""
+    spent = f"spent {money(card['spent'])}{budget}"
+    yield f"{card['id']}  {card['state']:<10}  {what:<28}  {standings(card['counts'])}; {spent}"
+
+
+def _item_lines(card: Card) -> Iterator[str]:
+    decided = ", ".join(sorted({choice["decision"] for choice in card["decisions"].values()}))
+    first, *others = troubles(card)
+    yield f"{first}  [{decided}]" if decided else first
+    yield from others
 
 
 def _shown(card: dict[str, Any], *, json_: bool) -> None:

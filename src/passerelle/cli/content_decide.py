@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +13,37 @@ from passerelle.cli.content_paths import content_path
 from passerelle.cli.forms import contents, save, whole
 from passerelle.cli.operator import Operator, operating, order
 from passerelle.cli.options import as_json, with_settings
-from passerelle.cli.paths import print_json, with_tenant
-from passerelle.cli.progress import plain
+from passerelle.cli.paths import with_tenant
+from passerelle.cli.shown import Card, show_card, show_list
 from passerelle.domain.content import LISTS
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
 
 
-@click.command("accept")
-@click.argument("job")
-@click.argument("numbers", nargs=-1, type=click.IntRange(1), metavar="[NUMBER]...")
-@with_tenant
-@click.option("--all", "everything", is_flag=True, help="Every field that nobody has decided on.")
-@click.option("--field", "fields", multiple=True, help="Only this one; may be repeated.")
-@click.option("--flawed", is_flag=True, help="With --all: also texts in which a check fails.")
-@as_json
-@with_settings
-def accept(settings: Settings, **said: Any) -> None:
-    """Accept what was written of texts, by their numbers, or of all of a job."""
-    _decide(settings, "accepted", **said)
+def _deciding(name: str, decision: str, doc: str) -> click.Command:
+    """A verb that decides on texts of a job."""
+
+    @click.argument("job")
+    @click.argument("numbers", nargs=-1, type=click.IntRange(1), metavar="[NUMBER]...")
+    @with_tenant
+    @click.option("--all", "everything", is_flag=True, help="Every field that nobody has decided on.")
+    @click.option("--field", "fields", multiple=True, help="Only this one; may be repeated.")
+    @click.option("--flawed", is_flag=True, help="With --all: also texts in which a check fails.")
+    @as_json
+    @with_settings
+    def decide(settings: Settings, **said: Any) -> None:
+        _decide(settings, decision, **said)
+
+    made: Callable[..., None] = decide
+    return click.command(name, help=doc)(made)
 
 
-@click.command("reject")
-@click.argument("job")
-@click.argument("numbers", nargs=-1, type=click.IntRange(1), metavar="[NUMBER]...")
-@with_tenant
-@click.option("--all", "everything", is_flag=True, help="Every field that nobody has decided on.")
-@click.option("--field", "fields", multiple=True, help="Only this one; may be repeated.")
-@click.option("--flawed", is_flag=True, help="With --all: also texts in which a check fails.")
-@as_json
-@with_settings
-def reject(settings: Settings, **said: Any) -> None:
-    """Reject what was written of texts, by their numbers, or of all of a job."""
-    _decide(settings, "rejected", **said)
+accept = _deciding(
+    "accept", "accepted", "Accept what was written of texts, by their numbers, or of all of a job."
+)
+reject = _deciding(
+    "reject", "rejected", "Reject what was written of texts, by their numbers, or of all of a job."
+)
 
 
 @click.command("edit")
@@ -66,10 +65,7 @@ def edit(settings: Settings, job: str, number: int, tenant: str, field: str, fil
     path = content_path("jobs", job, "items", number, "decisions", tenant=tenant)
     with operating(settings) as operator:
         made = operator.order("POST", path, choices)
-    if json_:
-        print_json(made)
-    else:
-        click.echo(plain(f"{field} of text {number} is edited."))
+    show_card(made, [f"{field} of text {number} is edited."], json_=json_)
 
 
 @click.command("export")
@@ -110,11 +106,7 @@ def export(
 def history(settings: Settings, key: str, tenant: str, json_: bool) -> None:
     """What each field of a text was, the oldest first."""
     found = order(settings, "GET", content_path("pieces", "history", tenant=tenant, key=key))["data"]
-    if json_:
-        print_json(found)
-        return
-    for each in found:
-        _version(each)
+    show_list(found, _version_lines, json_=json_)
 
 
 @click.command("rollback")
@@ -128,10 +120,7 @@ def rollback(settings: Settings, key: str, number: int, tenant: str, field: str,
     """Put a field of a text back as it was in an earlier version."""
     body = {"key": key, "field": field, "number": number}
     made = order(settings, "POST", content_path("pieces", "rollback", tenant=tenant), body)
-    if json_:
-        print_json(made)
-    else:
-        _version(made)
+    show_card(made, _version_lines(made), json_=json_)
 
 
 def _decide(  # noqa: PLR0913 - one option each
@@ -160,10 +149,8 @@ def _decide(  # noqa: PLR0913 - one option each
             ]
         else:
             count = sum(_one(operator, tenant, job, number, fields, decision) for number in numbers)
-    if json_:
-        print_json({"decision": decision, "fields": count})
-    else:
-        click.echo(f"{count} {'field is' if count == 1 else 'fields are'} {decision}.")
+    told = f"{count} {'field is' if count == 1 else 'fields are'} {decision}."
+    show_card({"decision": decision, "fields": count}, [told], json_=json_)
 
 
 def _one(
@@ -191,8 +178,8 @@ def _own(field: str, file: Path) -> str | list[str]:
     return said.rstrip("\r\n")
 
 
-def _version(card: dict[str, Any]) -> None:
+def _version_lines(card: Card) -> Iterator[str]:
     value = " ".join((card["value"] if isinstance(card["value"], str) else ", ".join(card["value"])).split())
     whence = card["job"] or (f"back to {card['back_to']}" if card["back_to"] else "as it came")
     at = card["at"][:16].replace("T", " ")
-    click.echo(plain(f"{card['field']:<16} {card['number']:>3}  {at}  {whence:<14}  {value[:200]}"))
+    yield f"{card['field']:<16} {card['number']:>3}  {at}  {whence:<14}  {value[:200]}"

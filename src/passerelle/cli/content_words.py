@@ -62,7 +62,7 @@ def standings(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count) or "none"
 
 
-def troubles(item: dict[str, Any]) -> list[str]:
+def troubles(item: Mapping[str, Any]) -> list[str]:
     """What is wrong with a text, line by line."""
     head = f"{item['standing'].replace('_', ' '):<11}  {item['number']}  {item['key']}"
     if item["error"]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import click
 
 from passerelle.cli.operator import operating, order
 from passerelle.cli.options import as_json, with_settings
-from passerelle.cli.paths import path_below, print_json
+from passerelle.cli.paths import path_below, with_tenant
 from passerelle.cli.progress import Bar, follow, in_lines, plain
+from passerelle.cli.shown import Card, say, show_card, show_page
 from passerelle.settings import Settings
 
 _MOST_ITEMS = 200
-
-_tenant = click.option("--tenant", required=True, help="Whose it is.")
 
 
 @click.group()
@@ -25,7 +23,7 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@_tenant
+@with_tenant
 @click.option("--kind", help="Only of this kind.")
 @click.option("--before", metavar="JOB", help="Those made before that one.")
 @click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
@@ -36,19 +34,11 @@ def list_(
 ) -> None:
     """List a tenant's jobs, the newest first."""
     cards = order(settings, "GET", path_of(tenant, kind=kind, before=before, limit=limit))
-    if json_:
-        print_json(cards)
-        return
-    if not cards["data"]:
-        click.echo("There are no jobs.")
-    for card in cards["data"]:
-        _row(card)
-    if cards["has_more"]:
-        click.echo(f"There are more: --before {cards['data'][-1]['id']}")
+    show_page(cards, _lines, json_=json_, none="There are no jobs.")
 
 
 @jobs.command("show")
-@_tenant
+@with_tenant
 @click.argument("job")
 @as_json
 @with_settings
@@ -57,19 +47,12 @@ def show(settings: Settings, tenant: str, job: str, json_: bool) -> None:
     with operating(settings) as operator:
         card = operator.order("GET", path_of(tenant, job))
         failed = operator.order("GET", path_of(tenant, job, "items", state="failed", limit=_MOST_ITEMS))
-    if json_:
-        print_json({**card, "failed": failed["data"]})
-        return
-    _row(card)
-    for item in failed["data"]:
-        error = item["error"] or {"code": "unknown", "message": "unknown"}
-        click.echo(plain(f"  {item['key']}: {error['message']} ({error['code']})"))
-    if failed["has_more"]:
-        click.echo("  and more")
+    lines = [*_lines(card), *map(_why, failed["data"]), *(["  and more"] if failed["has_more"] else [])]
+    show_card({**card, "failed": failed["data"]}, lines, json_=json_)
 
 
 @jobs.command("follow")
-@_tenant
+@with_tenant
 @click.argument("job")
 @as_json
 @with_settings
@@ -92,12 +75,13 @@ def follow_verb(settings: Settings, tenant: str, job: str, json_: bool) -> None:
 def _changing(name: str, doc: str) -> click.Command:
     """A verb that changes a job and shows it."""
 
-    @_tenant
+    @with_tenant
     @click.argument("job")
     @as_json
     @with_settings
     def change(settings: Settings, tenant: str, job: str, json_: bool) -> None:
-        _shown(order(settings, "POST", path_of(tenant, job, name)), json_=json_)
+        card = order(settings, "POST", path_of(tenant, job, name))
+        show_card(card, _lines(card), json_=json_)
 
     made: Callable[..., None] = change
     return click.command(name, help=doc)(made)
@@ -112,7 +96,7 @@ for _name, _doc in (
 
 
 @jobs.command("retry")
-@_tenant
+@with_tenant
 @click.argument("job")
 @click.option("--item", "items", multiple=True, help="The key of a failed item; without it, all of them.")
 @as_json
@@ -120,17 +104,18 @@ for _name, _doc in (
 def retry(settings: Settings, tenant: str, job: str, items: tuple[str, ...], json_: bool) -> None:
     """Try failed items of a job again."""
     body = {"items": list(items)} if items else None
-    _shown(order(settings, "POST", path_of(tenant, job, "retry"), body), json_=json_)
+    card = order(settings, "POST", path_of(tenant, job, "retry"), body)
+    show_card(card, _lines(card), json_=json_)
 
 
 @jobs.command("delete")
-@_tenant
+@with_tenant
 @click.argument("job")
 @with_settings
 def delete(settings: Settings, tenant: str, job: str) -> None:
     """Delete a job that is over, with its items, results and events."""
     order(settings, "DELETE", path_of(tenant, job))
-    click.echo(f"{plain(job)} is deleted.")
+    say([f"{job} is deleted."])
 
 
 def path_of(tenant: str, *parts: str, **query: object) -> str:
@@ -138,18 +123,16 @@ def path_of(tenant: str, *parts: str, **query: object) -> str:
     return path_below("/v1/jobs", *parts, tenant=tenant, **query)
 
 
-def _shown(card: dict[str, Any], *, json_: bool) -> None:
-    if json_:
-        print_json(card)
-    else:
-        _row(card)
+def _why(item: Card) -> str:
+    error = item["error"] or {"code": "unknown", "message": "unknown"}
+    return f"  {item['key']}: {error['message']} ({error['code']})"
 
 
-def _row(card: dict[str, Any]) -> None:
+def _lines(card: Card) -> Iterator[str]:
     progress = card["progress"]
     over = progress["total"] - progress["queued"] - progress["running"]
     failed = f"{progress['failed']} failed" if progress["failed"] else ""
     made = card["created_at"][:16].replace("T", " ")
     counts = f"{over}/{progress['total']}"
     line = f"{card['id']}  {card['state']:<13}  {card['kind']:<16}  {counts:<11}  {made}  {failed}"
-    click.echo(plain(line.rstrip()))
+    yield line.rstrip()

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import click
 
 from passerelle.cli.operator import operating, order
 from passerelle.cli.options import as_json, with_settings
-from passerelle.cli.paths import print_json
+from passerelle.cli.paths import with_tenant
 from passerelle.cli.progress import plain
 from passerelle.cli.rag_ask import ask, search
 from passerelle.cli.rag_eval import eval_verb
 from passerelle.cli.rag_ingest import ingest
 from passerelle.cli.rag_paths import documents_of, rag_path
+from passerelle.cli.shown import Card, show_list, show_page
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
 
 _STATES = ("queued", "reading", "ready", "failed", "duplicate", "deleting")
-
-_tenant = click.option("--tenant", required=True, help="Whose it is.")
 
 
 @click.group()
@@ -32,26 +31,18 @@ for _verb in (ingest, ask, search, eval_verb):
 
 
 @rag.command("collections")
-@_tenant
+@with_tenant
 @as_json
 @with_settings
 def collections(settings: Settings, tenant: str, json_: bool) -> None:
     """A tenant's collections by name."""
     found = order(settings, "GET", rag_path("collections", tenant=tenant))["data"]
-    if json_:
-        print_json(found)
-        return
-    if not found:
-        click.echo("There are no collections.")
-    for card in found:
-        how = card["embedder"] or "words only"
-        line = f"{card['name']:<24}  {card['documents']} documents, {card['chunks']} passages, {how}"
-        click.echo(plain(f"{line}  {card['description']}".rstrip()))
+    show_list(found, _collection_lines, json_=json_, none="There are no collections.")
 
 
 @rag.command("documents")
 @click.option("--collection", required=True)
-@_tenant
+@with_tenant
 @click.option("--state", type=click.Choice(_STATES), help="Only those that stand so.")
 @click.option("--before", metavar="DOCUMENT", help="Those before that one.")
 @click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True)
@@ -69,21 +60,13 @@ def documents(
     """A collection's documents, the newest first."""
     path = documents_of(collection, tenant=tenant, state=state, before=before, limit=limit)
     page = order(settings, "GET", path)
-    if json_:
-        print_json(page)
-        return
-    if not page["data"]:
-        click.echo("There are no documents.")
-    for card in page["data"]:
-        _row(card)
-    if page["has_more"]:
-        click.echo(f"There are more: --before {page['data'][-1]['id']}")
+    show_page(page, _document_lines, json_=json_, none="There are no documents.")
 
 
 @rag.command("delete")
 @click.argument("documents", nargs=-1, metavar="[DOCUMENT]...")
 @click.option("--collection", required=True)
-@_tenant
+@with_tenant
 @click.option("--all", "everything", is_flag=True, help="The collection with all that is in it.")
 @with_settings
 def delete(
@@ -101,8 +84,14 @@ def delete(
             click.echo(plain(f"{each} is deleted."))
 
 
-def _row(card: dict[str, Any]) -> None:
+def _collection_lines(card: Card) -> Iterator[str]:
+    how = card["embedder"] or "words only"
+    line = f"{card['name']:<24}  {card['documents']} documents, {card['chunks']} passages, {how}"
+    yield f"{line}  {card['description']}".rstrip()
+
+
+def _document_lines(card: Card) -> Iterator[str]:
     line = f"{card['id']}  {card['state']:<9}  {card['chunks']:>5} passages  {card['key']}"
     if card["error"]:
         line = f"{line}: {card['error']['message']} ({card['error']['code']})"
-    click.echo(plain(line))
+    yield line

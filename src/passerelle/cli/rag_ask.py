@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from passerelle.cli.operator import operating, order
 from passerelle.cli.options import as_json, with_settings
-from passerelle.cli.paths import print_json
+from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import plain
 from passerelle.cli.rag_paths import rag_path
 from passerelle.domain.errors import CannotRun
@@ -21,7 +22,7 @@ _LONGEST_QUOTE = 300  # characters that are shown
 @click.command("ask")
 @click.argument("question")
 @click.option("--collection", required=True)
-@click.option("--tenant", required=True, help="Whose it is.")
+@with_tenant
 @click.option("--group", "groups", multiple=True, help="For whom; without it, what the whole tenant may see.")
 @click.option("--model", help="That answers; else the tenant's own.")
 @as_json
@@ -43,20 +44,13 @@ def ask(
     body |= {"groups": list(groups)} if groups else {}
     body |= {"model": model} if model else {}
     path = rag_path("chat", tenant=tenant)
-    if json_:
-        answer = order(settings, "POST", path, body)
-        print_json(answer)
-    else:
-        answer = streamed(settings, path, body)
-        _sources(answer)
-    if answer["refused"]:
-        sys.exit(1)
+    answered(settings, path, body, _sources)
 
 
 @click.command("search")
 @click.argument("query")
 @click.option("--collection", required=True)
-@click.option("--tenant", required=True, help="Whose it is.")
+@with_tenant
 @click.option("--group", "groups", multiple=True, help="For whom; without it, what the whole tenant may see.")
 @click.option("--mode", type=click.Choice(["text", "dense", "hybrid"]), help="By words, by meaning, or both.")
 @click.option("-k", "k", type=click.IntRange(1, 100), help="How many passages.")
@@ -87,7 +81,24 @@ def search(
         click.echo(f"   {short(each['text'])}")
 
 
-def streamed(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
+def answered(
+    settings: Settings, path: str, body: dict[str, Any], sources: Callable[[dict[str, Any]], None]
+) -> None:
+    """Ask, and show the answer with its sources: as it comes, or whole where no `stream` is asked for.
+
+    Exit status: 0 answered, 1 what is asked does not hold the answer.
+    """
+    if body["stream"]:
+        answer = _streamed(settings, path, body)
+        sources(answer)
+    else:
+        answer = order(settings, "POST", path, body)
+        print_json(answer)
+    if answer["refused"]:
+        sys.exit(1)
+
+
+def _streamed(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Print the answer as it comes; the whole of it."""
     whole: dict[str, Any] | None = None
     with operating(settings) as operator:

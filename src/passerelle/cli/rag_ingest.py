@@ -12,7 +12,7 @@ import click
 
 from passerelle.cli.operator import Operator, operating
 from passerelle.cli.options import as_json, with_settings
-from passerelle.cli.paths import print_json
+from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import Bar, follow, plain
 from passerelle.cli.rag_files import About, Source, batches, find, metadata_of, request_of
 from passerelle.cli.rag_paths import documents_of
@@ -48,7 +48,7 @@ class Handed:
 @click.command("ingest")
 @click.argument("places", nargs=-1, required=True, metavar="PATH|URL...")
 @click.option("--collection", required=True, help="That they go to; it is made where there is none.")
-@click.option("--tenant", required=True, help="Whose it is.")
+@with_tenant
 @click.option("--group", "groups", multiple=True, help="Who may see them; without it, the whole tenant.")
 @click.option("--title", default="", help="Of a single document.")
 @click.option("--language", default="", help="ISO 639-1, such as fr; else it is found out.")

@@ -12,7 +12,7 @@ import click
 from passerelle.cli.operator import Operator, operating, order
 from passerelle.cli.options import as_json, with_settings
 from passerelle.cli.paths import print_json, with_tenant
-from passerelle.cli.progress import plain
+from passerelle.cli.shown import Card, say, show_card, show_list, show_page
 from passerelle.cli.surveys_codebook_file import file_of, read_codebook, sample
 from passerelle.cli.surveys_paths import LANGUAGES, percent, survey_path
 from passerelle.domain.errors import CannotRun
@@ -35,13 +35,7 @@ def codebook() -> None:
 def list_verb(settings: Settings, tenant: str, json_: bool) -> None:
     """A tenant's codebooks."""
     found = order(settings, "GET", survey_path("codebooks", tenant=tenant))["data"]
-    if json_:
-        print_json(found)
-        return
-    if not found:
-        click.echo("There are no codebooks.")
-    for card in found:
-        click.echo(plain(_line(card)))
+    show_list(found, _lines, json_=json_, none="There are no codebooks.")
 
 
 @codebook.command("show")
@@ -75,10 +69,9 @@ def show_verb(
         click.echo(file_of(found[0]), nl=False)
         return
     for card in found:
-        click.echo(plain(_line(card)))
+        say(_lines(card))
         for category in () if versions else card["categories"]:
-            said = f"{category['id']:<20}  {category['name']}: {category['definition']}"
-            click.echo(plain(f"  {said}"))
+            say([f"  {category['id']:<20}  {category['name']}: {category['definition']}"])
 
 
 @codebook.command("write")
@@ -98,13 +91,10 @@ def write(
     with operating(settings) as operator:
         card = operator.order("POST", survey_path("codebooks", called, tenant=tenant), body)
         gone = [] if json_ or card["version"] == 1 else _gone(operator, tenant, card)
-    if json_:
-        print_json(card)
-        return
-    for line in written_lines(card, tenant):
-        click.echo(plain(line))
+    lines = [*written_lines(card, tenant)]
     if gone:
-        click.echo(plain(f"Gone, with nothing in `merged` in their place: {', '.join(gone)}."))
+        lines.append(f"Gone, with nothing in `merged` in their place: {', '.join(gone)}.")
+    show_card(card, lines, json_=json_)
 
 
 @codebook.command("check")
@@ -125,11 +115,7 @@ def check(settings: Settings, name: str, tenant: str, version: int | None, json_
         card = operator.order(
             "POST", survey_path("codebooks", name, "versions", wanted, "check", tenant=tenant)
         )
-    if json_:
-        print_json(card)
-    else:
-        for line in _checked(card):
-            click.echo(plain(line))
+    show_card(card, _checked(card), json_=json_)
     if card["worse"]:
         sys.exit(1)
 
@@ -151,15 +137,7 @@ def promote(
         )
         path = survey_path("codebooks", name, "versions", wanted, "promote", tenant=tenant)
         card = operator.order("POST", path, {"force": force})
-    if json_:
-        print_json(card)
-        return
-    click.echo(plain(_line(card)))
-    checked = card["checked"]
-    for line in _checked(checked) if checked else ("unchecked: there was too little to check it by",):
-        click.echo(plain(line))
-    if checked and checked["forced"]:
-        click.echo("It was taken into use all the same.")
+    show_card(card, _promoted(card), json_=json_)
 
 
 @codebook.command("curve")
@@ -207,15 +185,10 @@ def corrections(
         limit=limit,
     )
     page = order(settings, "GET", path)
-    if json_:
-        print_json(page)
-        return
-    if not page["data"]:
-        click.echo("Nothing is corrected.")
-    for card in page["data"]:
-        click.echo(plain(correction_line(card)))
-    if page["has_more"]:
-        click.echo(plain(f"There are more: --after {page['data'][-1]['id']}"))
+    onward = ("--after", "id")
+    show_page(
+        page, lambda card: [correction_line(card)], json_=json_, none="Nothing is corrected.", onward=onward
+    )
 
 
 @codebook.command("delete")
@@ -225,7 +198,7 @@ def corrections(
 def delete(settings: Settings, name: str, tenant: str) -> None:
     """Delete a codebook in all versions, with what people corrected."""
     order(settings, "DELETE", survey_path("codebooks", name, tenant=tenant))
-    click.echo(plain(f"{name} is deleted."))
+    say([f"{name} is deleted."])
 
 
 @codebook.command("sample")
@@ -259,7 +232,7 @@ def correction_line(card: Mapping[str, Any]) -> str:
 
 def written_lines(card: Mapping[str, Any], tenant: str) -> Iterator[str]:
     """A version that was just written, and how it comes into use."""
-    yield _line(card)
+    yield from _lines(card)
     if not card["in_use"]:
         yield f"It is not in use yet: passerelle surveys codebook promote {card['name']} --tenant {tenant}"
 
@@ -271,12 +244,20 @@ def _gone(operator: Operator, tenant: str, card: Mapping[str, Any]) -> list[str]
     return [each["id"] for each in operator.order("GET", path)["categories"] if each["id"] not in there]
 
 
-def _line(card: Mapping[str, Any]) -> str:
+def _lines(card: Card) -> Iterator[str]:
     use = "in use" if card["in_use"] else "not in use"
     line = (
         f"{card['name']}  v{card['version']}  {use}  {len(card['categories'])} categories, {card['language']}"
     )
-    return f"{line}  {card['note']}".rstrip()
+    yield f"{line}  {card['note']}".rstrip()
+
+
+def _promoted(card: Card) -> Iterator[str]:
+    yield from _lines(card)
+    checked = card["checked"]
+    yield from _checked(checked) if checked else ("unchecked: there was too little to check it by",)
+    if checked and checked["forced"]:
+        yield "It was taken into use all the same."
 
 
 def _checked(card: Mapping[str, Any]) -> Iterator[str]:

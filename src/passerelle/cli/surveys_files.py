@@ -14,13 +14,22 @@ import orjson
 from passerelle.cli.forms import form_of, whole
 from passerelle.cli.operator import Operator, operating, order
 from passerelle.cli.options import as_json, with_settings
-from passerelle.cli.paths import print_json, with_tenant
+from passerelle.cli.paths import with_tenant
 from passerelle.cli.progress import plain
+from passerelle.cli.shown import Card, show_card, show_page
 from passerelle.cli.surveys_paths import LANGUAGES, survey_path, watch
 from passerelle.domain.errors import CannotRun
 from passerelle.settings import Settings
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+with_columns = click.option(
+    "--column",
+    "column",
+    multiple=True,
+    metavar="HEADING=ROLE",
+    help="What a column is, such as 'Avis=comment'.",
+)
+with_sheet = click.option("--sheet", default="", help="Of a workbook; its first, if unsaid.")
 _PAGE, _ROWS_SHOWN = 1_000, 8  # rows that are named of each trouble
 _NAMED = {"comment", "rating", "nps", "csat", "ces", "segment", "date", "ignored", "personal"}
 
@@ -51,7 +60,7 @@ class About:
 @click.command("columns")
 @click.argument("file", type=FILE)
 @with_tenant
-@click.option("--sheet", default="", help="Of a workbook; its first, if unsaid.")
+@with_sheet
 @as_json
 @with_settings
 def columns(settings: Settings, file: Path, tenant: str, sheet: str, json_: bool) -> None:
@@ -59,15 +68,7 @@ def columns(settings: Settings, file: Path, tenant: str, sheet: str, json_: bool
     body, kind = form_of([("sheet", sheet)] if sheet else [], [(whole(file.name), file)])
     with operating(settings) as operator:
         card = operator.order("POST", survey_path("columns", tenant=tenant), body, kind=kind)
-    if json_:
-        print_json(card)
-        return
-    for each in card["columns"]:
-        scale = f" {each['low']:g}-{each['high']:g}" if each["low"] is not None else ""
-        role = f"{each['role']}{scale}"
-        shown = "; ".join(each["examples"])
-        click.echo(plain(f"{role:<14}  {each['heading']}  ({each['why']})  {shown}".rstrip()))
-    click.echo(f"{card['rows_seen']} rows were looked at. Say otherwise with --column 'Heading=role'.")
+    show_card(card, _column_lines(card), json_=json_)
 
 
 @click.command("import")
@@ -76,14 +77,8 @@ def columns(settings: Settings, file: Path, tenant: str, sheet: str, json_: bool
 @click.option("--title", default="", help="The file's name, if unsaid.")
 @click.option("--language", type=LANGUAGES, default="fr", show_default=True, help="Of its reports.")
 @click.option("--codebook", default="", help="By which its comments are read.")
-@click.option(
-    "--column",
-    "column",
-    multiple=True,
-    metavar="HEADING=ROLE",
-    help="What a column is, such as 'Avis=comment'.",
-)
-@click.option("--sheet", default="", help="Of a workbook; its first, if unsaid.")
+@with_columns
+@with_sheet
 @click.option("--wait/--no-wait", default=True, help="Watch until it is read.", show_default=True)
 @as_json
 @with_settings
@@ -113,11 +108,7 @@ def import_verb(  # noqa: PLR0913, PLR0917 - one option each
         if wait:
             card = read(operator, tenant, card, quiet=json_)
         rows = troubles(operator, tenant, card["id"]) if wait else []
-    if json_:
-        print_json({**card, "row_troubles": rows})
-    else:
-        for line in account(card, rows):
-            click.echo(plain(line))
+    show_card({**card, "row_troubles": rows}, account(card, rows), json_=json_)
     if there:
         click.echo("It was there already, and stays as it is.", err=True)
     if card["state"] == "failed":
@@ -133,17 +124,7 @@ def import_verb(  # noqa: PLR0913, PLR0917 - one option each
 def list_verb(settings: Settings, tenant: str, before: str | None, limit: int, json_: bool) -> None:
     """A tenant's surveys, the newest first."""
     page = order(settings, "GET", survey_path(tenant=tenant, before=before, limit=limit))
-    if json_:
-        print_json(page)
-        return
-    if not page["data"]:
-        click.echo("There are no surveys.")
-    for card in page["data"]:
-        tally = card["tally"]
-        counts = f"{tally['answers']} answers, {tally['comments']} comments"
-        click.echo(plain(f"{card['id']}  {card['state']:<8}  {counts}  {card['title']}"))
-    if page["has_more"]:
-        click.echo(plain(f"There are more: --before {page['data'][-1]['id']}"))
+    show_page(page, _survey_lines, json_=json_, none="There are no surveys.")
 
 
 @click.command("delete")
@@ -231,6 +212,21 @@ def columns_of(said: Sequence[str]) -> dict[str, dict[str, Any]]:
                 raise CannotRun(f"{scale!r} is no scale.", "Write 'Note=rating:0-20'.") from None
         found[heading.strip()] = column
     return found
+
+
+def _column_lines(card: Card) -> Iterator[str]:
+    for each in card["columns"]:
+        scale = f" {each['low']:g}-{each['high']:g}" if each["low"] is not None else ""
+        role = f"{each['role']}{scale}"
+        shown = "; ".join(each["examples"])
+        yield f"{role:<14}  {each['heading']}  ({each['why']})  {shown}".rstrip()
+    yield f"{card['rows_seen']} rows were looked at. Say otherwise with --column 'Heading=role'."
+
+
+def _survey_lines(card: Card) -> Iterator[str]:
+    tally = card["tally"]
+    counts = f"{tally['answers']} answers, {tally['comments']} comments"
+    yield f"{card['id']}  {card['state']:<8}  {counts}  {card['title']}"
 
 
 def _most(counts: Mapping[str, int]) -> list[tuple[str, int]]:

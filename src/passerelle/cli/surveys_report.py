@@ -8,13 +8,23 @@ from typing import Any
 
 import click
 
-from passerelle.cli.operator import Operator, fetch, operating, order
+from passerelle.cli.operator import Operator, fetch, operating
 from passerelle.cli.options import as_json, with_settings
 from passerelle.cli.paths import print_json, with_tenant
 from passerelle.cli.progress import plain
-from passerelle.cli.rag_ask import short, streamed
+from passerelle.cli.rag_ask import answered, short
+from passerelle.cli.shown import say, show_card
 from passerelle.cli.surveys_codebook_file import Read, read_codebook
-from passerelle.cli.surveys_files import FILE, About, account, hand_in, read, troubles
+from passerelle.cli.surveys_files import (
+    FILE,
+    About,
+    account,
+    hand_in,
+    read,
+    troubles,
+    with_columns,
+    with_sheet,
+)
 from passerelle.cli.surveys_paths import LANGUAGES, survey_path, written
 from passerelle.cli.surveys_runs import finish, run_line, start, unread
 from passerelle.domain.errors import CannotRun
@@ -64,14 +74,7 @@ def ask(settings: Settings, survey: str, question: str, tenant: str, model: str 
     """
     body = {"question": question, "stream": not json_, **({"model": model} if model else {})}
     path = survey_path(survey, "chat", tenant=tenant)
-    if json_:
-        answer: dict[str, Any] = order(settings, "POST", path, body)
-        print_json(answer)
-    else:
-        answer = streamed(settings, path, body)
-        _sources(answer)
-    if answer["refused"]:
-        sys.exit(1)
+    answered(settings, path, body, _sources)
 
 
 @click.command("analyse")
@@ -86,14 +89,8 @@ def ask(settings: Settings, survey: str, question: str, tenant: str, model: str 
 @click.option("--output", type=_OUTPUT, required=True, help="The report: .html, .json, .csv or .xlsx.")
 @click.option("--title", default="", help="The file's name, if unsaid.")
 @click.option("--language", type=LANGUAGES, default="fr", show_default=True, help="Of the report.")
-@click.option(
-    "--column",
-    "column",
-    multiple=True,
-    metavar="HEADING=ROLE",
-    help="What a column is, such as 'Avis=comment'.",
-)
-@click.option("--sheet", default="", help="Of a workbook; its first, if unsaid.")
+@with_columns
+@with_sheet
 @click.option("--model", help="That reads; the tenant's own, if unsaid.")
 @as_json
 @with_settings
@@ -121,8 +118,7 @@ def analyse(  # noqa: PLR0913, PLR0917 - one option each
         about = About(title, language, name, column, sheet)
         card = read(operator, tenant, hand_in(operator, tenant, file, about), quiet=json_)
         rows = troubles(operator, tenant, card["id"])
-        for line in () if json_ else account(card, rows):
-            click.echo(plain(line))
+        say(() if json_ else account(card, rows))
         if card["state"] == "failed":
             if json_:
                 print_json({"survey": card, "run": None, "report": None})
@@ -132,10 +128,8 @@ def analyse(  # noqa: PLR0913, PLR0917 - one option each
         query = {"run": run["id"], "format": form, "language": language}
         content = operator.fetch("GET", survey_path(card["id"], "report", tenant=tenant, **query))
     written(content, output)
-    if json_:
-        print_json({"survey": card, "row_troubles": rows, "run": run, "report": str(output)})
-    else:
-        click.echo(plain(run_line(run)))
+    told = {"survey": card, "row_troubles": rows, "run": run, "report": str(output)}
+    show_card(told, [run_line(run)], json_=json_)
     if unread(run):
         sys.exit(1)
 

@@ -10,8 +10,9 @@ import click
 
 from passerelle.cli.operator import Operator, operating, order
 from passerelle.cli.options import as_json, with_settings
-from passerelle.cli.paths import print_json, with_tenant
+from passerelle.cli.paths import with_tenant
 from passerelle.cli.progress import plain
+from passerelle.cli.shown import say, show_card, show_list, show_page
 from passerelle.cli.surveys_codebook import correction_line, written_lines
 from passerelle.cli.surveys_paths import listed, percent, survey_path, watch
 from passerelle.domain.errors import CannotRun
@@ -52,12 +53,8 @@ def run(
         card = start(operator, tenant, survey, codebook=codebook, version=version, model=model)
         if wait:
             card = finish(operator, tenant, card, quiet=json_)
-    if json_:
-        print_json(card)
-    else:
-        click.echo(plain(run_line(card)))
-        if not wait:
-            click.echo(plain(f"It is done by {card['job']}: passerelle jobs follow."))
+    waits = [] if wait else [f"It is done by {card['job']}: passerelle jobs follow."]
+    show_card(card, [run_line(card), *waits], json_=json_)
     if wait and unread(card):
         sys.exit(1)
 
@@ -70,13 +67,7 @@ def run(
 def runs(settings: Settings, survey: str, tenant: str, json_: bool) -> None:
     """A survey's runs, the newest first."""
     found = order(settings, "GET", survey_path(survey, "runs", tenant=tenant))["data"]
-    if json_:
-        print_json(found)
-        return
-    if not found:
-        click.echo("There are no runs.")
-    for card in found:
-        click.echo(plain(run_line(card)))
+    show_list(found, lambda card: [run_line(card)], json_=json_, none="There are no runs.")
 
 
 @click.command("comments")
@@ -99,16 +90,8 @@ def comments(
     """Comments with what was read in them, in the file's order."""
     wanted = {**asked, "to_review": "true" if to_review else None}
     page = order(settings, "GET", survey_path(survey, "runs", run, "comments", tenant=tenant, **wanted))
-    if json_:
-        print_json(page)
-        return
-    if not page["data"]:
-        click.echo("There are no such comments.")
-    for card in page["data"]:
-        for line in reading_lines(card):
-            click.echo(plain(line))
-    if page["has_more"]:
-        click.echo(plain(f"There are more: --after {page['data'][-1]['comment']}"))
+    none, onward = "There are no such comments.", ("--after", "comment")
+    show_page(page, reading_lines, json_=json_, none=none, onward=onward)
 
 
 @click.command("queue")
@@ -122,22 +105,23 @@ def comments(
 def queue(
     settings: Settings, survey: str, tenant: str, run: str, limit: int, looked: tuple[str, ...], json_: bool
 ) -> None:
-    """What people should look at next: different things, the most doubtful of each first."""
+    """What people should look at next: different things, the most doubtful of each first.
+
+    Exit status: 2 where --reviewed names comments that the survey does not have; the others are looked at.
+    """
+    unknown: list[str] = []
     with operating(settings) as operator:
         if looked:
             path = survey_path(survey, "runs", run, "reviewed", tenant=tenant)
-            operator.order("POST", path, {"comments": list(looked)})
+            unknown = operator.order("POST", path, {"comments": list(looked)})["unknown"]
         found = operator.order("GET", survey_path(survey, "runs", run, "queue", tenant=tenant, limit=limit))[
             "data"
         ]
-    if json_:
-        print_json(found)
-        return
-    if not found:
-        click.echo("Nothing waits to be looked at.")
-    for card in found:
-        for line in reading_lines(card):
-            click.echo(plain(line))
+    show_list(found, reading_lines, json_=json_, none="Nothing waits to be looked at.")
+    if unknown:
+        raise CannotRun(
+            f"The survey has no such comments: {plain(', '.join(unknown))}.", "Look at their ids again."
+        )
 
 
 @click.command("correct")
@@ -174,10 +158,7 @@ def correct(  # noqa: PLR0913, PLR0917 - one option each
     card = order(
         settings, "POST", survey_path(survey, "comments", comment, "correction", tenant=tenant), body
     )
-    if json_:
-        print_json(card)
-    else:
-        click.echo(plain(correction_line(card)))
+    show_card(card, [correction_line(card)], json_=json_)
 
 
 @click.command("revoke")
@@ -189,7 +170,7 @@ def revoke(settings: Settings, corrections: tuple[str, ...], tenant: str) -> Non
     with operating(settings) as operator:
         for each in corrections:
             card = operator.order("DELETE", survey_path("corrections", each, tenant=tenant))
-            click.echo(plain(correction_line(card)))
+            say([correction_line(card)])
 
 
 @click.command("difference")
@@ -203,11 +184,7 @@ def difference(settings: Settings, survey: str, before: str, after: str, tenant:
     """What changed from one run to another."""
     path = survey_path(survey, "runs", after, "difference", tenant=tenant, with_=before)
     card = order(settings, "GET", path)
-    if json_:
-        print_json(card)
-        return
-    for line in _difference(card):
-        click.echo(plain(line))
+    show_card(card, _difference(card), json_=json_)
 
 
 @click.command("themes")
@@ -231,11 +208,7 @@ def themes(
             job = operator.order("POST", path, body)["job"]
             state = watch(operator, tenant, job, quiet=json_).state
         found = operator.order("GET", path)["data"]
-    if json_:
-        print_json(found)
-    else:
-        for line in _themes(found):
-            click.echo(plain(line))
+    show_card(found, _themes(found), json_=json_)
     if state != "done":
         sys.exit(1)
 
@@ -265,11 +238,7 @@ def merge(  # noqa: PLR0913, PLR0917 - one option each
     into: Any = category if name is None else {"id": category, "name": name, "definition": definition}
     path = survey_path(survey, "themes", theme, "merge", tenant=tenant)
     card = order(settings, "POST", path, {"codebook": codebook, "category": into})
-    if json_:
-        print_json(card)
-    else:
-        for line in written_lines(card, tenant):
-            click.echo(plain(line))
+    show_card(card, written_lines(card, tenant), json_=json_)
 
 
 def start(operator: Operator, tenant: str, survey: str, **said: Any) -> dict[str, Any]:

@@ -331,3 +331,10 @@ class Version:
     by: str
     at: datetime
     back_to: int | None = None
+
+
+def lined(value: Value | None) -> str:
+    """A value as one text; the entries of a list on a line each."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else "\n".join(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -101,7 +101,8 @@ class Checked:
 class Edition:
     """A version of a codebook with its circumstances. `merged`: ids of the version before, and what took their place.
 
-    In use is the version that was promoted last. `checked` is what was found before that.
+    In use is the version that was promoted last. `checked` is what was found before that. `base`: the version that it was
+    made from, None for the one before.
     """
 
     codebook: Codebook
@@ -113,6 +114,25 @@ class Edition:
     promoted_by: str = ""
     checked: Checked | None = None
     in_use: bool = False
+    base: int | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Was it found worse than what was in use, and never taken into use all the same?"""
+        return self.promoted_at is None and self.checked is not None and self.checked.worse
+
+
+def base_of(editions: Iterable[Edition]) -> Edition | None:
+    """Of a codebook's versions, the newest first, the one to build on: what was refused is passed over."""
+    return next((one for one in editions if not one.refused), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of looking at comments: how many were still to be looked at, and ids that the survey does not have."""
+
+    reviewed: int
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
-from passerelle.domain.content import ContentJob, Decision, Worked
+from passerelle.domain.content import ContentJob, Decision, Worked, lined
 from passerelle.domain.errors import NotFound
 from passerelle.http.access import MEMBER
 from passerelle.http.content_items import Number
@@ -23,7 +23,7 @@ from passerelle.pipelines.enrichment.desk import Office
 from passerelle.reports.content import as_csv, as_json
 from passerelle.reports.content.as_html import Page, piece_to_html
 from passerelle.reports.content.diffing import changed, diff, document
-from passerelle.reports.content.standing import EVERY, Only, fields_of, lined, source_of, stands, written_of
+from passerelle.reports.content.standing import EVERY, Only, fields_of, source_of, stands, written_of
 from passerelle.reports.formats import Language
 
 router = APIRouter(prefix="/v1/content", tags=["Content"])

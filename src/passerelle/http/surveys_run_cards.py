@@ -109,6 +109,7 @@ class ReviewedCard(BaseModel):
 
     object: Literal["survey.reviewed"] = "survey.reviewed"
     reviewed: int
+    unknown: list[str] = Field(description="Ids that are of no comment of this survey.")
 
 
 class CountCard(BaseModel):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter, field_validator
+from pydantic_core import PydanticCustomError
 
 from passerelle.domain.errors import BadRequest
 from passerelle.domain.survey_work import Asked
@@ -34,6 +35,7 @@ router = APIRouter(prefix="/v1/surveys/{survey}", tags=["Surveys"])
 
 _MOST_REVIEWED, _MOST_LABELS = 1_000, 50
 _LARGEST = 2**31 - 1
+_ID: TypeAdapter[str] = TypeAdapter(CategoryId)
 
 
 class Started(Body):
@@ -82,6 +84,16 @@ class Merging(Body):
 
     codebook: PathName
     category: CategoryIn | CategoryId
+
+    @field_validator("category", mode="before")
+    @classmethod
+    def _one_of_both(cls, said: Any) -> Any:
+        """What is wrong is told of the one that is meant, by its own name and not by that of a type."""
+        if isinstance(said, str):
+            return _ID.validate_python(said)
+        if isinstance(said, dict | CategoryIn):
+            return CategoryIn.model_validate(said)
+        raise PydanticCustomError("category", "Input should be a category, or the id of one")
 
     @property
     def value(self) -> Category | str:
@@ -167,7 +179,8 @@ async def reviewed(survey: SurveyId, run: RunId, looked: Looked, here: Here) -> 
     runs = (await here.bureau(to_write=True)).runs
     known = run_of(run) or (await runs.run(here.name, survey)).id
     wanted = list(dict.fromkeys(looked.comments))
-    return ReviewedCard(reviewed=await runs.reviewed(here.name, survey, known, wanted, by=here.by))
+    found = await runs.reviewed(here.name, survey, known, wanted, by=here.by)
+    return ReviewedCard(reviewed=found.reviewed, unknown=list(found.unknown))
 
 
 @router.get("/runs/{after}/difference", dependencies=[Depends(MEMBER)])

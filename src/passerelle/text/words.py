@@ -114,6 +114,8 @@ SURFACE = re.compile(
 CONTRACTED = re.compile(r"n't$|'(?:re|ve|ll|m|d)$|^(?:it|that|what|there|here|who|how|let)'s$")
 SPELT = frozenset("éèêàùçœîôû")
 
+_BEFORE = " \t\"'«“([-*#"  # may stand between the end of a sentence and the first word of the next
+
 ENDING = re.compile(r"(?<=\w\w\w)(?:es|s|x|e)$")
 STEM_LENGTH = 6  # letters: on French and English questions no worse than suffix tables of fifty rows
 
@@ -189,5 +191,6 @@ def language_of(text: str, default: Language = "en") -> Language:
 
 def _begins(text: str, at: int) -> bool:
     """Whether a sentence or a line begins there."""
-    before = text[:at].rstrip(" \t\"'«“([-*#")
-    return not before or before[-1] in ".!?:;\n"
+    while at and text[at - 1] in _BEFORE:
+        at -= 1
+    return not at or text[at - 1] in ".!?:;\n"

@@ -206,6 +206,10 @@ def test_comments_are_corrected_confirmed_and_taken_back(kept: str, run: Any, es
     )
     assert [each["comment"] for each in _json(run("queue", kept, "--reviewed", other, "--json"))] == []
     assert run("queue", kept).out == "Nothing waits to be looked at.\n"
+    strange = run("queue", kept, "--reviewed", other, "--reviewed", "cmt_no\x1b", "--reviewed", "cmt_none")
+    assert strange.status == 2
+    assert "no such comments: cmt_no?, cmt_none." in strange.err
+    assert strange.out == "Nothing waits to be looked at.\n", "the queue is shown all the same"
     assert "(taken back)" in run("revoke", "cor_1").out
     listed = run("codebook", "corrections", "trainings").out.splitlines()
     assert [line.split()[0] for line in listed] == ["cor_3", "cor_2"]

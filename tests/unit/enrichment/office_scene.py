@@ -19,7 +19,7 @@ from passerelle.pipelines.enrichment.desk import Wanted
 from passerelle.pipelines.enrichment.estimating_prices import EditionPrices
 from passerelle.pipelines.enrichment.kitchen import Recipes
 from passerelle.pipelines.enrichment.working import Writing
-from passerelle.pipelines.enrichment.works import Jobs, Means
+from passerelle.pipelines.enrichment.works import Ground, Jobs
 from passerelle.pipelines.enrichment.writing_prompt import messages
 from passerelle.pipelines.enrichment.writing_steps import course_of
 from passerelle.pipelines.models.asker import Asker
@@ -172,6 +172,6 @@ async def an_office(
             desk = Desk(database)
             prices = EditionPrices(gateway.editions)
             kitchen = Recipes(database)
-            works = Jobs(Means(database, desk, kitchen, prices, Nowhere()))
+            works = Jobs(Ground(database, desk, kitchen, prices, Nowhere()))
             yield Scene(database, desk, gateway, engine, kitchen, works, Decisions(database, desk), prices)
             await asyncio.sleep(0)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from passerelle.backends.registry import kinds
 from passerelle.gateway.edition import Editions
@@ -24,15 +25,26 @@ class Inside:
     editions: Editions
     ledger: Ledger
     records: list[Record]
+    models: Path
 
     def publish(self, configuration: Mapping[str, object]) -> None:
         """Put another configuration in force."""
-        self.editions.publish(catalog_of(configuration, environment={}, models=Path("unused")))
+        self.editions.publish(catalog_of(configuration, environment={}, models=self.models))
 
 
 @asynccontextmanager
-async def inside(configuration: Mapping[str, object], models: Path = Path("unused")) -> AsyncIterator[Inside]:
-    """A gateway on that configuration until the block ends; `models` is where the packaged model's graph is kept."""
+async def inside(configuration: Mapping[str, object], models: Path | None = None) -> AsyncIterator[Inside]:
+    """A gateway on that configuration until the block ends.
+
+    `models` is where the packaged model's graph is kept; else a folder that goes with it.
+    """
+    with TemporaryDirectory(prefix="models-") as folder:
+        async with _inside(configuration, models or Path(folder)) as it:
+            yield it
+
+
+@asynccontextmanager
+async def _inside(configuration: Mapping[str, object], models: Path) -> AsyncIterator[Inside]:
     registry = kinds(models)
     catalog = catalog_of(configuration, environment={}, models=models)
     editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec), pricing)
@@ -41,7 +53,7 @@ async def inside(configuration: Mapping[str, object], models: Path = Path("unuse
         editions, books=ledger.books, sinks=[records.append], draw=random.Random(7).random, models=models
     )
     try:
-        yield Inside(gateway, editions, ledger, records)
+        yield Inside(gateway, editions, ledger, records, models)
     finally:
         await gateway.aclose()
         await editions.aclose()

@@ -171,7 +171,7 @@ async def test_a_comment_is_corrected_reviewed_and_leaves_the_queue() -> None:
         assert [each["comment"] for each in waiting] == [second["comment"]]
         looked = {"comments": [second["comment"], second["comment"], "nobody"]}
         status, told = await ask(served, "member", "POST", f"{path}/runs/latest/reviewed", looked)
-        assert (status, told["reviewed"]) == (200, 1)
+        assert (status, told["reviewed"], told["unknown"]) == (200, 1, ["nobody"])
         assert (await ask(served, "member", "GET", queue))[1]["data"] == []
         _, read = await ask(served, "member", "GET", f"{path}/runs/run_1/comments")
         by_id = {each["comment"]: each for each in read["data"]}
@@ -251,6 +251,18 @@ async def test_themes_are_looked_for_and_taken_up() -> None:
         merging: dict[str, Any] = {"codebook": "trainings", "category": {"id": "speed", "name": "Vitesse"}}
         for wrong in ({"category": "a b"}, {"category": {"id": "x"}}, {"codebook": None}, {"category": 3}):
             assert (await ask(served, "member", "POST", f"{path}/th_1/merge", {**merging, **wrong}))[0] == 400
+        for category, param in (
+            ({"id": "a b", "name": "X"}, "category.id"),
+            ({"id": "x"}, "category.name"),
+            ({"id": "x", "name": "X", "examples": [3]}, "category.examples.0"),
+            ("a b", "category"),
+            (3, "category"),
+            ([], "category"),
+        ):
+            said = {**merging, "category": category}
+            _, refused = await ask(served, "member", "POST", f"{path}/th_1/merge", said)
+            assert refused["error"]["param"] == param, "the field's name, and no name of a type"
+            assert "CategoryIn" not in refused["error"]["message"]
         status, edition = await ask(served, "member", "POST", f"{path}/th_1/merge", merging)
         assert (status, edition["version"], edition["categories"][-1]["id"]) == (201, 2, "speed")
         merging["category"] = "pace"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from passerelle.domain.content import Brand, Check, Flaw, Form, Piece, Recipe, Value
+from passerelle.domain.content import Brand, Check, Flaw, Form, Piece, Recipe, Value, lined
 from passerelle.pipelines.enrichment import checks_bounds as bounds
 from passerelle.pipelines.enrichment import checks_words as words
 from passerelle.pipelines.enrichment.checks_comparing import Compared, compared, faithful, shaped
@@ -27,7 +27,7 @@ def check(piece: Piece, values: Mapping[str, Value], recipe: Recipe, brand: Bran
     for name in recipe.fields:
         value = values.get(name)
         found += bounds.empty(name, value, piece, recipe)
-        if value is None or not bounds.text_of(value).strip():
+        if value is None or not lined(value).strip():
             continue
         found += _field(name, value, values, source)
     return tuple(found)
@@ -35,12 +35,12 @@ def check(piece: Piece, values: Mapping[str, Value], recipe: Recipe, brand: Bran
 
 def _field(name: str, value: Value, values: Mapping[str, Value], source: Compared) -> Iterator[Flaw]:
     piece, recipe, brand = source.piece, source.recipe, source.brand
-    text = bounds.text_of(value)
+    text = lined(value)
     if name in _CLOSED:
         yield from bounds.taxonomy(name, value, recipe)
         return
     if name in _SEO:
-        other = bounds.text_of(values.get("seo_title")) if name != "seo_title" else ""
+        other = lined(values.get("seo_title")) if name != "seo_title" else ""
         yield from bounds.seo(name, text, other or piece.title, recipe)
     if name == "slug":
         text = text.replace("-", " ")

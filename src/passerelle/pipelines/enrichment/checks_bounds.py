@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from passerelle.domain.content import LEVELS, Check, Flaw, Form, Piece, Recipe, Value
+from passerelle.domain.content import LEVELS, Check, Flaw, Form, Piece, Recipe, Value, lined
 from passerelle.pipelines.enrichment.checks_reading import flat
 from passerelle.pipelines.enrichment.checks_said import sentence
 from passerelle.pipelines.enrichment.checks_structure import markup
@@ -17,13 +17,6 @@ _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 SHORT = 200  # characters, under which a text's length says little
 
 
-def text_of(value: Value | None) -> str:
-    """A value as one text: the entries of a list on a line each."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else "\n".join(value)
-
-
 def slugged(text: str) -> str:
     """A text as a slug."""
     return "-".join(re.findall(r"[a-z0-9]+", flat(text)))[:SLUG_LENGTH].strip("-")
@@ -31,7 +24,7 @@ def slugged(text: str) -> str:
 
 def empty(name: str, value: Value | None, piece: Piece, recipe: Recipe) -> Iterator[Flaw]:
     """A field that says nothing and has to."""
-    blank = not text_of(value).strip()
+    blank = not lined(value).strip()
     allowed = value is not None and (name in _OPTIONAL or (name == "tags" and not recipe.bounds.tags[0]))
     if blank and not allowed and (piece.text.strip() or name not in {"text", "summary"}):
         yield Flaw(Check.EMPTY, name, sentence(recipe.language, "empty.missing"))
@@ -88,8 +81,8 @@ def _seo(name: str, recipe: Recipe, key: str, **values: object) -> Flaw:
 def taxonomy(name: str, value: Value, recipe: Recipe) -> Iterator[Flaw]:
     """Tags only from the taxonomy, as many as are wanted and each once; a level that is one."""
     if name == "level":
-        if text_of(value).strip() and value not in LEVELS:
-            yield _unknown(name, [text_of(value)], LEVELS, recipe)
+        if lined(value).strip() and value not in LEVELS:
+            yield _unknown(name, [lined(value)], LEVELS, recipe)
         return
     tags = (value,) if isinstance(value, str) else value
     known = {tag.name for tag in recipe.taxonomy}

@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from passerelle.domain.catalog import Tenant
+from passerelle.domain.naming import Naming
+from passerelle.domain.privacy import Holding
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.jobs.desk import Desk
 from passerelle.jobs.kinds import Kinds
+from passerelle.pipelines.enrichment import works
 from passerelle.pipelines.enrichment.deciding import Decisions
 from passerelle.pipelines.enrichment.desk import Office
 from passerelle.pipelines.enrichment.estimating_prices import EditionPrices, Prices
 from passerelle.pipelines.enrichment.kitchen import Recipes
+from passerelle.pipelines.enrichment.people import Texts
 from passerelle.pipelines.enrichment.working import Writes, Writing
-from passerelle.pipelines.enrichment.works import Jobs, Means
+from passerelle.pipelines.enrichment.works import Jobs
 from passerelle.pipelines.enrichment.works_sweeping import Sweeping
 from passerelle.pipelines.models.asker import Asker
 from passerelle.pipelines.rag.desk import Rag
@@ -55,14 +59,14 @@ class Opened:
         self._prices = ground.prices or EditionPrices(ground.editions)
         self._warm: asyncio.Task[_Writer] | None = None
         kitchen = Recipes(ground.database)
-        means = Means(
+        works_ground = works.Ground(
             database=ground.database,
             desk=ground.desk,
             kitchen=kitchen,
             prices=self._prices,
             rag=ground.rag,
         )
-        self._office = Office(kitchen, Jobs(means), Decisions(ground.database, ground.desk))
+        self._office = Office(kitchen, Jobs(works_ground), Decisions(ground.database, ground.desk))
         self._sweeping = Sweeping(ground.database, ground.desk, rules=self._kept)
 
     async def office(self) -> Office:
@@ -83,6 +87,10 @@ class Opened:
             tenant_of=self._tenant,
         )
         return {writing.name: writing}
+
+    def holdings(self, of: Naming) -> tuple[Holding, ...]:
+        """What there is of people; `of` gives their pseudonyms."""
+        return (Texts(self._ground.database, of, self._office),)
 
     async def sweep(self, at: datetime) -> None:
         """Delete what is kept no longer."""

@@ -70,7 +70,7 @@ _DROP = text("DELETE FROM content_job WHERE tenant = :tenant AND id = :job")
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Ground:
     """What jobs of texts stand on. `desk` has them worked on; `rag` has the documents that a job may name."""
 
     database: Database
@@ -83,10 +83,10 @@ class Means:
 class Jobs:
     """The seam `Works`. Holds nothing open."""
 
-    def __init__(self, means: Means) -> None:
-        self._means = means
-        self._database = means.database
-        self._prices = means.prices
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._database = ground.database
+        self._prices = ground.prices
 
     async def read(self, tenant: Tenant, name: str, content: bytes, mapped: Mapped) -> Read:
         """The pieces that a file holds, read in a confined process. Raises Refused with the reason."""
@@ -125,7 +125,7 @@ class Jobs:
             "again": wanted.again,
         }
         async with self._database.begin() as connection:
-            job = await self._means.desk.create(
+            job = await self._ground.desk.create(
                 connection, tenant=tenant.name, kind=KIND, items=items, params=params
             )
             await connection.execute(_MAKE, self._row(job, plan, wanted, estimate))
@@ -161,7 +161,7 @@ class Jobs:
             await connection.execute(_AFFORD, {**names, "budget": budget})
             keys = list((await connection.execute(_WAITING, names)).scalars())
         if keys:
-            await self._means.desk.retry(tenant, job, keys=keys)
+            await self._ground.desk.retry(tenant, job, keys=keys)
         return await self.job(tenant, job)
 
     async def worked(
@@ -209,11 +209,11 @@ class Jobs:
                 raise Conflict("The job is not over. Cancel it first.", code="job_not_over")
             await connection.execute(_DROP_OUTPUTS, names)
             await connection.execute(_DROP, names)
-        await self._means.desk.delete(tenant, job)
+        await self._ground.desk.delete(tenant, job)
 
     async def _plan(self, tenant: Tenant, wanted: Wanted) -> Planned:
         rules = rules_of(tenant)
-        kitchen = self._means.kitchen
+        kitchen = self._ground.kitchen
         recipe = await kitchen.recipe(tenant.name, wanted.recipe, wanted.version)
         brand = await kitchen.brand(tenant.name)
         answerer = self._prices.answerer(tenant, wanted.model)
@@ -228,7 +228,7 @@ class Jobs:
         )
 
     async def _documents(self, tenant: Tenant, wanted: Wanted, rules: Rules) -> list[Piece]:
-        library = await self._means.rag.library()
+        library = await self._ground.rag.library()
         return [
             await piece_of_document(
                 library, tenant.name, collection, document, groups=wanted.groups, rules=rules

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from passerelle.domain.ask import Usage
 from passerelle.domain.errors import OverLimit, PasserelleError, Refused, UpstreamFailed
-from passerelle.domain.money import pico
 from passerelle.jobs.kinds import ItemFailed, Later
 from passerelle.pipelines.models.outcome import Reason, Unstructured
+from passerelle.pipelines.models.spending import added, cost_of, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,25 +32,11 @@ class Spent:
         """With these answers too, messages as the gateway's models give them."""
         total = self
         for turn in turns:
-            total = total._with(turn.usage_metadata or {}, turn.response_metadata)
+            cost, currency = cost_of((turn,), total.cost, total.currency)
+            usage = added(total.usage, usage_of(turn.usage_metadata))
+            engine = _engine(turn.response_metadata) or total.engine
+            total = Spent(usage, cost, currency, total.calls + 1, engine)
         return total
-
-    def _with(self, used: Mapping[str, Any], told: Mapping[str, Any]) -> Spent:
-        amount, currency = _money(told.get("cost"))
-        if amount is None or self.cost is None or (self.currency and currency != self.currency):
-            cost, currency = None, self.currency or currency
-        else:
-            cost = self.cost + amount
-        before = self.usage
-        asked, said = used.get("input_token_details") or {}, used.get("output_token_details") or {}
-        usage = replace(
-            before,
-            prompt_tokens=before.prompt_tokens + used.get("input_tokens", 0),
-            completion_tokens=before.completion_tokens + used.get("output_tokens", 0),
-            cached_tokens=before.cached_tokens + asked.get("cache_read", 0),
-            reasoning_tokens=before.reasoning_tokens + said.get("reasoning", 0),
-        )
-        return Spent(usage, cost, currency, self.calls + 1, _engine(told) or self.engine)
 
 
 class NotWritten(ItemFailed):
@@ -98,15 +83,6 @@ def _may_help(cause: PasserelleError) -> bool:
     if isinstance(cause, UpstreamFailed):
         return not cause.final
     return not isinstance(cause, Refused)
-
-
-def _money(said: object) -> tuple[int | None, str]:
-    """An amount with its currency, as the gateway's answers say it."""
-    amount, _, currency = said.partition(" ") if isinstance(said, str) else ("", "", "")
-    try:
-        return pico(Decimal(amount)), currency
-    except (InvalidOperation, ValueError):
-        return None, ""
 
 
 def _engine(told: Mapping[str, Any]) -> str:

@@ -44,9 +44,12 @@ def usage_of(usage: object) -> UsageMetadata | None:
     found = UsageMetadata(
         input_tokens=asked, output_tokens=said, total_tokens=_count(usage.get("total_tokens")) or asked + said
     )
-    cached = _count(_inside(usage, "prompt_tokens_details", "cached_tokens"))
-    if cached:
-        found["input_token_details"] = InputTokenDetails(cache_read=cached)
+    kept = {
+        "cache_read": _count(_inside(usage, "prompt_tokens_details", "cached_tokens")),
+        "cache_creation": _count(usage.get("cache_creation_input_tokens")),
+    }
+    if any(kept.values()):
+        found["input_token_details"] = cast("InputTokenDetails", {name: n for name, n in kept.items() if n})
     thought = _count(_inside(usage, "completion_tokens_details", "reasoning_tokens"))
     if thought:
         found["output_token_details"] = OutputTokenDetails(reasoning=thought)

@@ -31,6 +31,7 @@ from passerelle.pipelines.rag.removing import EraseAnswers, Purge, Removing
 from passerelle.pipelines.rag.taking import MOST_TAKEN, Taking
 from passerelle.pipelines.rag.taking_checks import Offer, offer_of, rules_of_urls
 from passerelle.retrieval.store import Chunks
+from passerelle.sealing.values import Sealing, Unsealed
 from passerelle.stores.database import Database
 from passerelle.wire.fetcher import Fetcher
 from passerelle.wire.foreign_urls import Rules
@@ -56,7 +57,7 @@ def _offers(given: Sequence[Given], rag: Rag, rules: Rules) -> list[Offer]:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Ground:
     """What a library stands on.
 
     `chunks` opens the store of passages, `embedders` gives an embedding model of a tenant by its name, `purge` deletes a
@@ -76,38 +77,40 @@ class Means:
     models: Models | None = None
     limits: Limits = field(default_factory=Limits)
     rules_of: Callable[[Urls], Rules] = rules_of_urls
+    seals: Sealing = field(default_factory=Unsealed)
 
 
 class Shelves:
     """The seam `Library`, with its job and its times. Holds nothing open."""
 
-    def __init__(self, means: Means) -> None:
-        self._means = means
-        self._database = means.database
-        self._taking = Taking(means.desk)
-        self._index = Index(means.database, means.chunks, means.embedders, models=means.models)
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._database = ground.database
+        self._taking = Taking(ground.desk, ground.seals)
+        self._index = Index(ground.database, ground.chunks, ground.embedders, models=ground.models)
         self._removing = Removing(
-            means.database,
-            means.desk,
-            means.chunks,
+            ground.database,
+            ground.desk,
+            ground.chunks,
             self._index,
             self._taking,
-            purge=means.purge,
-            erase_answers=means.erase_answers or Keeping(means.database).erase,
+            purge=ground.purge,
+            erase_answers=ground.erase_answers or Keeping(ground.database).erase,
         )
-        self._refreshing = Refreshing(means.database, means.desk)
+        self._refreshing = Refreshing(ground.database, ground.desk)
 
     def ingesting(self) -> Ingesting:
         """The kind of job that reads documents. One for each process."""
-        means = self._means
+        ground = self._ground
         sources = Sources(
-            means.database,
-            means.fetcher,
+            ground.database,
+            ground.fetcher,
             self._taking,
-            tenant_of=means.tenant_of,
-            rules_of=means.rules_of,
+            tenant_of=ground.tenant_of,
+            rules_of=ground.rules_of,
+            seals=ground.seals,
         )
-        return Ingesting(means.database, sources, self._index, self._taking, limits=means.limits)
+        return Ingesting(ground.database, sources, self._index, self._taking, limits=ground.limits)
 
     async def refresh_due(self, at: datetime) -> None:
         """Have pages looked at again whose time has come."""
@@ -192,12 +195,12 @@ class Shelves:
         Raises BadRequest, TooLarge, FetchRefused, Conflict, and Forbidden where there is no room or a key is others'.
         """
         rag = shelves.rules_of(tenant)
-        rules = self._means.rules_of(rag.urls)
+        rules = self._ground.rules_of(rag.urls)
         if len(given) > MOST_TAKEN:
             message = f"One request hands in 1 to {MOST_TAKEN} documents."
             raise BadRequest(message, code="document_count", param="documents")
         offers = await asyncio.to_thread(_offers, given, rag, rules)
-        await self._means.chunks()  # where there can be no store, nothing is taken that would wait for ever
+        await self._ground.chunks()  # where there can be no store, nothing is taken that would wait for ever
         async with self._database.begin() as connection:
             await shelves.enter(connection, tenant.name)
             await shelves.make(connection, tenant, collection, embedder=rag.embedder)
@@ -225,21 +228,29 @@ class Shelves:
         most: int = 100,
     ) -> Sequence[Document]:
         """Documents, the newest first; those before that one. Raises NotFound."""
+        opener = await self._ground.seals.opener(tenant)
         async with self._database.begin() as connection:
             await shelves.must_stand(connection, tenant, collection)
             return await documents.listed(
-                connection, tenant, collection, groups=groups, state=state, before=before, most=most
+                connection,
+                tenant,
+                collection,
+                groups=groups,
+                state=state,
+                before=before,
+                most=most,
+                opener=opener,
             )
 
     async def document(
         self, tenant: str, collection: str, document: str, *, groups: Groups = None
     ) -> Document:
         """One of them. Raises NotFound `document_not_found`."""
+        opener = await self._ground.seals.opener(tenant)
         async with self._database.begin() as connection:
             await shelves.must_stand(connection, tenant, collection)
-            return documents.document_of(
-                await documents.find(connection, tenant, collection, document, groups)
-            )
+            row = await documents.find(connection, tenant, collection, document, groups)
+        return documents.document_of(row, opener)
 
     async def passages(
         self, tenant: str, collection: str, document: str, *, groups: Groups = None
@@ -251,7 +262,7 @@ class Shelves:
             setup = await shelves.setup_of(connection, tenant, collection)
         if setup is None or row.indexed is None or row.state == DocumentState.DELETING:
             return []
-        store = await self._means.chunks()
+        store = await self._ground.chunks()
         return await store.listed(Collection(tenant, collection, setup.width), document, groups=groups)
 
     async def content(
@@ -260,7 +271,9 @@ class Shelves:
         """A document as it came, and its media type. Raises NotFound where it is not kept."""
         async with self._database.begin() as connection:
             await shelves.must_stand(connection, tenant, collection)
-            return await documents.content(connection, tenant, collection, document, groups)
+            stored, media_type = await documents.content(connection, tenant, collection, document, groups)
+        opener = await self._ground.seals.opener(tenant)
+        return await asyncio.to_thread(opener.open_bytes, stored, documents.BOUND), media_type
 
     async def delete(self, tenant: str, collection: str, document: str, *, groups: Groups = None) -> None:
         """Delete a document; nothing of it is found when this returns. Raises NotFound."""
@@ -281,11 +294,11 @@ class Shelves:
 
     def _is_mixed(self, embedder: str) -> bool:
         """Are several models behind one name?"""
-        return self._means.models is not None and len(set(self._means.models(embedder))) > 1
+        return self._ground.models is not None and len(set(self._ground.models(embedder))) > 1
 
     def _is_other(self, setup: Setup) -> bool:
         """Has another model its embedder's name now?"""
-        models = self._means.models
+        models = self._ground.models
         if setup.behind is None or setup.embedder is None or models is None:
             return False
         return setup.behind != shelves.told_behind(models(setup.embedder))
@@ -296,6 +309,6 @@ class Shelves:
             async with shelves.alone(self._database, tenant, name) as connection:
                 values = {"tenant": tenant, "name": name}
                 if (await connection.execute(_NOTHING_INDEXED, values)).scalar():
-                    await (await self._means.chunks()).drop(tenant, name)
+                    await (await self._ground.chunks()).drop(tenant, name)
         except Later:
             return

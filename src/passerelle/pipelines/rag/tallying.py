@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from passerelle.domain.ask import Ask, Usage
 from passerelle.domain.caller import Caller
 from passerelle.domain.money import plain
+from passerelle.pipelines.models.spending import added, usage_of
 
 if TYPE_CHECKING:
     from passerelle.gateway.recalled import Given
@@ -26,6 +28,7 @@ class Tally:
     """A sum of money, of tokens, and of the time that models were waited for."""
 
     def __init__(self) -> None:
+        self.subject = ""  # the pseudonym of whom the answer is for
         self._amount = Decimal(0)
         self._currency: str | None = None
         self._known = True
@@ -47,17 +50,7 @@ class Tally:
 
     def used(self, usage: Mapping[str, Any] | None) -> None:
         """LangChain's `usage_metadata` of a call."""
-        if not usage:
-            return
-        asked, said = usage.get("input_token_details") or {}, usage.get("output_token_details") or {}
-        now = self.usage
-        self.usage = Usage(
-            prompt_tokens=now.prompt_tokens + usage.get("input_tokens", 0),
-            completion_tokens=now.completion_tokens + usage.get("output_tokens", 0),
-            cached_tokens=now.cached_tokens + asked.get("cache_read", 0),
-            cache_write_tokens=now.cache_write_tokens + asked.get("cache_creation", 0),
-            reasoning_tokens=now.reasoning_tokens + said.get("reasoning", 0),
-        )
+        self.usage = added(self.usage, usage_of(usage))
 
     def cost(self, currency: str) -> str:
         """The sum; `currency` is of nothing, where nothing was asked."""
@@ -80,12 +73,17 @@ def tallied(tally: Tally) -> Iterator[None]:
 def counted(
     ask: Callable[[Caller, Ask], Awaitable[Given]],
 ) -> Callable[[Caller, Ask], Awaitable[Given]]:
-    """The same, for calls whose answers are whole: vectors, ranks. Their costs are added to the open tally."""
+    """The same, for calls whose answers are whole: vectors, ranks. Their costs are added to the open tally.
+
+    They are made for the person that the tally is of.
+    """
 
     async def asked(caller: Caller, question: Ask) -> Given:
         since = perf_counter()
-        given = await ask(caller, question)
         tally = _TALLY.get()
+        if tally is not None and tally.subject:
+            question = replace(question, subject=tally.subject)
+        given = await ask(caller, question)
         if tally is not None and not question.stream:
             tally.add(given.cost().decode("ascii"))
             tally.waited += max(0.0, perf_counter() - since - given.overhead)

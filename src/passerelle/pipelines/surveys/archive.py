@@ -34,6 +34,7 @@ from passerelle.pipelines.surveys.archive_rows import (
     comments_by_answer,
     survey_of,
     trouble_of,
+    unknown,
 )
 from passerelle.pipelines.surveys.archive_rules import (
     columns_of,
@@ -44,7 +45,6 @@ from passerelle.pipelines.surveys.archive_rules import (
     reading_rules,
     rules_of,
     title_of,
-    unknown,
 )
 from passerelle.pipelines.surveys.desk import NewSurvey
 from passerelle.pipelines.surveys.importing import Opened, Rules
@@ -105,7 +105,7 @@ WHERE tenant = :tenant AND survey = :id AND number > :number AND "row" <= :last 
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Ground:
     """What the archive stands on. `desk` has the jobs worked on that it makes; `secret` is of this installation."""
 
     database: Database
@@ -117,24 +117,24 @@ class Means:
 class Filing:
     """The seam `Archive`. `removing` deletes; holds nothing open."""
 
-    def __init__(self, means: Means, removing: Removing) -> None:
-        self._means = means
-        self._database = means.database
+    def __init__(self, ground: Ground, removing: Removing) -> None:
+        self._ground = ground
+        self._database = ground.database
         self._removing = removing
         self._gate = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
     def importing(self) -> Importing:
         """The kind of job that reads files. One for each process."""
-        means = self._means
+        ground = self._ground
 
         def reading(tenant: Tenant, sheet: str) -> Rules:
-            return reading_rules(means.secret, tenant, sheet)
+            return reading_rules(ground.secret, tenant, sheet)
 
-        return Importing(self._database, tenant_of=means.tenant_of, rules_of=reading)
+        return Importing(self._database, tenant_of=ground.tenant_of, rules_of=reading)
 
     async def look(self, tenant: Tenant, content: bytes, *, sheet: str = "") -> Opened:
         """What each column of a file seems to be; nothing is kept. Raises Refused where it is no table."""
-        rules = reading_rules(self._means.secret, tenant, sheet)
+        rules = reading_rules(self._ground.secret, tenant, sheet)
         must_fit(content)
         async with self._gate:
             return await opened_apart(content, rules)
@@ -264,7 +264,7 @@ class Filing:
 
     async def _job(self, connection: AsyncConnection, tenant: str, survey: str, size: int) -> str:
         cost = min(_MOST_COST, 1 + size // _COST_BYTES)
-        return await self._means.desk.create(
+        return await self._ground.desk.create(
             connection, tenant=tenant, kind=KIND, items=[NewItem(survey, {"survey": survey}, cost=cost)]
         )
 

@@ -20,7 +20,7 @@ from passerelle.jobs.desk import Desk
 from passerelle.jobs.kinds import Later
 from passerelle.pipelines.rag.desk import Library
 from passerelle.pipelines.surveys.archive_reading import PATIENT
-from passerelle.pipelines.surveys.archive_rules import unknown
+from passerelle.pipelines.surveys.archive_rows import unknown
 from passerelle.stores.database import Database, Outage
 
 _MOST_SWEPT = 200

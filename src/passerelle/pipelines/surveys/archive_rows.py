@@ -38,8 +38,13 @@ async def survey_there(
     asked = _LOCKED if locked else _FREE
     row = None if "\0" in survey else (await connection.execute(asked, values)).one_or_none()
     if row is None:
-        raise NotFound(f"There is no survey {survey[:64]!r}.", code="survey_not_found")
+        raise unknown(survey)
     return row
+
+
+def unknown(survey: str) -> NotFound:
+    """There is none, or none for its asker."""
+    return NotFound(f"There is no survey {survey[:64]!r}.", code="survey_not_found")
 
 
 def survey_of(row: Row[Any]) -> Survey:

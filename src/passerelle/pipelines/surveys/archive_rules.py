@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from passerelle.domain.catalog import Tenant
-from passerelle.domain.errors import BadRequest, Forbidden, NotFound, TooLarge
+from passerelle.domain.errors import BadRequest, Forbidden, TooLarge
 from passerelle.domain.survey_data import Columns
 from passerelle.domain.survey_work import SurveyRules
 from passerelle.pipelines.surveys.archive_rows import columns_json
@@ -96,11 +96,6 @@ def digest_of(content: bytes, columns: Columns, sheet: str) -> bytes:
     digest.update(columns_json(columns).encode())
     digest.update(b"\0" + sheet.encode("utf-8", "replace"))
     return digest.digest()
-
-
-def unknown(survey: str) -> NotFound:
-    """There is none, or none for its asker."""
-    return NotFound(f"There is no survey {survey[:64]!r}.", code="survey_not_found")
 
 
 def _wrong(message: str) -> BadRequest:

@@ -6,18 +6,16 @@ Imported late: LangChain takes its time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from passerelle.domain.ask import Usage
-from passerelle.domain.money import PICO
 from passerelle.domain.surveys import Codebook, Correction
 from passerelle.pipelines.models.asker import Asker
 from passerelle.pipelines.models.chat import GatewayChat
 from passerelle.pipelines.models.outcome import Reason, Structured, Unstructured
 from passerelle.pipelines.models.reading import NoValue, read
+from passerelle.pipelines.models.spending import cost_of, usage_of
 from passerelle.pipelines.models.structured import structured
 from passerelle.pipelines.models.untraced import untraced
 from passerelle.pipelines.surveys.asking_checks import checked
@@ -78,33 +76,4 @@ def _spent(message: str, turns: Sequence[AIMessage], usage: Mapping[str, Any] | 
     backend = str(turns[-1].response_metadata.get("backend", "")) if turns else ""
     return Spent(
         "not_structured", message, usage=usage_of(usage), cost=cost, currency=currency, backend=backend
-    )
-
-
-def cost_of(turns: Sequence[AIMessage]) -> tuple[int | None, str]:
-    """What answers cost together in pico-units, None where that is not known of one; and the currency."""
-    total, currency = 0, ""
-    for turn in turns:
-        amount, _, unit = str(turn.response_metadata.get("cost", "")).partition(" ")
-        try:
-            total += int(Decimal(amount) * PICO)
-        except (InvalidOperation, ValueError, OverflowError):
-            return None, currency
-        if currency and unit != currency:
-            return None, currency
-        currency = unit
-    return total, currency
-
-
-def usage_of(usage: Mapping[str, Any] | None) -> Usage:
-    """LangChain's `usage_metadata` in the gateway's words."""
-    if not usage:
-        return Usage()
-    asked, said = usage.get("input_token_details") or {}, usage.get("output_token_details") or {}
-    return Usage(
-        prompt_tokens=usage.get("input_tokens", 0),
-        completion_tokens=usage.get("output_tokens", 0),
-        cached_tokens=asked.get("cache_read", 0),
-        cache_write_tokens=asked.get("cache_creation", 0),
-        reasoning_tokens=said.get("reasoning", 0),
     )

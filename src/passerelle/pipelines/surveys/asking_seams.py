@@ -9,7 +9,7 @@ from typing import Protocol
 from passerelle.domain.ask import Usage
 from passerelle.domain.surveys import Analysed, Codebook, Correction
 
-Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
+Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]  # a vector for each text
 
 
 class Remembers(Protocol):

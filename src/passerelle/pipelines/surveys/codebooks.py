@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from passerelle.domain.catalog import Tenant
 from passerelle.domain.errors import Conflict, NotFound
-from passerelle.domain.survey_work import Checked, Edition, Figures, Point
+from passerelle.domain.survey_work import Checked, Edition, Figures, Point, base_of
 from passerelle.domain.surveys import Category, Codebook
 from passerelle.pipelines.surveys import codebooks_checks, codebooks_rows
 from passerelle.pipelines.surveys.codebooks_rows import edition_of
@@ -74,18 +74,19 @@ class KeptCodebooks(Codebooks):
         by: str = "",
         base: int | None = None,
     ) -> Edition:
-        """The next version, not in use but for the first. `base`: the version that it was made from.
+        """The next version, not in use but for the first. `base`: the version that it was made from, else the newest.
 
-        Raises BadRequest `codebook_wrong`, Conflict `codebook_changed` where another one came after `base`.
+        Raises BadRequest `codebook_wrong`, Conflict `codebook_changed` where one that was not refused came after `base`.
         """
         codebooks_checks.named(name)
         note = codebooks_checks.noted(note)
         async with self._database.begin() as connection:
             await enter(connection, tenant, name)
-            there = await _newest(connection, tenant, name, most=1)
-            before = there[0].codebook if there else None
-            newest = before.version if before is not None else 0
-            if base is not None and base != newest:
+            there = await _newest(connection, tenant, name, most=1 if base is None else MOST_VERSIONS)
+            newest = there[0].codebook.version if there else 0
+            found = base_of(there) if base is not None else next(iter(there), None)
+            before = found.codebook if found is not None else None
+            if base is not None and base != (before.version if before is not None else 0):
                 message = f"Version {newest} of the codebook {name} was written in the meantime. Look at it, and try again."
                 raise Conflict(message, code="codebook_changed")
             if newest >= MOST_VERSIONS:
@@ -95,13 +96,15 @@ class KeptCodebooks(Codebooks):
             )
             if before is None:
                 await _has_room(connection, tenant)
+            made_from = before.version if before is not None else 0
             values = {
                 "tenant": tenant,
                 "name": name,
                 "version": newest + 1,
                 "language": language,
                 "categories": codebooks_rows.categories_json(kept),
-                "merged": json.dumps(mergers),
+                "merged": json.dumps(dict(mergers)),
+                "base": None if made_from == newest else made_from,
                 "note": note,
                 "by": by,
             }
@@ -121,11 +124,7 @@ class KeptCodebooks(Codebooks):
             )
             raise Conflict(message, code="too_few_corrections")
         checked = _checked(compared)
-        values = {"tenant": tenant.name, "name": name, "version": version}
-        async with self._database.begin() as connection:
-            await connection.execute(
-                codebooks_rows.CHECKED, {**values, "checked": codebooks_rows.checked_json(checked)}
-            )
+        await self._keep(tenant.name, after, checked)
         return checked
 
     @override
@@ -145,6 +144,7 @@ class KeptCodebooks(Codebooks):
         checked = None if compared is None else _checked(compared)
         if checked is not None and checked.worse:
             if not force:
+                await self._keep(tenant.name, after, checked)
                 raise Conflict(_told(checked, after, in_use), code="regression")
             checked = replace(checked, forced=True)
         async with self._database.begin() as connection:
@@ -202,6 +202,14 @@ class KeptCodebooks(Codebooks):
                 await enter(connection, tenant, name)
                 count += await self._delete(connection, tenant, name)
         return count
+
+    async def _keep(self, tenant: str, edition: Edition, checked: Checked) -> None:
+        """What a check found of a version."""
+        book = edition.codebook
+        values = {"tenant": tenant, "name": book.name, "version": book.version}
+        async with self._database.begin() as connection:
+            kept = codebooks_rows.checked_json(checked)
+            await connection.execute(codebooks_rows.CHECKED, {**values, "checked": kept})
 
     async def _delete(self, connection: AsyncConnection, tenant: str, name: str) -> int:
         values = {"tenant": tenant, "name": name}

@@ -13,8 +13,8 @@ from passerelle.domain.survey_work import Checked, Edition, Figures
 from passerelle.domain.surveys import Category, Codebook
 
 _IN_USE = "promoted_at DESC NULLS LAST, version DESC"  # what comes first is in use, if it was ever promoted
-_EDITION = f"""name, version, language, categories, merged, note, created_by, created_at, promoted_by, promoted_at,
-    checked, promoted_at IS NOT NULL
+_EDITION = f"""name, version, language, categories, merged, base, note, created_by, created_at, promoted_by,
+    promoted_at, checked, promoted_at IS NOT NULL
         AND version = first_value(version) OVER (PARTITION BY name ORDER BY {_IN_USE}) AS in_use"""
 
 FIRST = text(f"""
@@ -34,9 +34,9 @@ SELECT count(DISTINCT name) AS codebooks, count(*) FILTER (WHERE name = :name) A
 FROM survey_codebook WHERE tenant = :tenant
 """)
 MAKE = text("""
-INSERT INTO survey_codebook (tenant, name, version, language, categories, merged, note, created_by, promoted_by,
-    promoted_at)
-VALUES (:tenant, :name, :version, :language, CAST(:categories AS jsonb), CAST(:merged AS jsonb), :note, :by,
+INSERT INTO survey_codebook (tenant, name, version, language, categories, merged, base, note, created_by,
+    promoted_by, promoted_at)
+VALUES (:tenant, :name, :version, :language, CAST(:categories AS jsonb), CAST(:merged AS jsonb), :base, :note, :by,
     CASE WHEN :version = 1 THEN :by ELSE '' END, CASE WHEN :version = 1 THEN clock_timestamp() END)
 """)
 CHECKED = text("""
@@ -63,7 +63,7 @@ def edition_of(row: Row[Any]) -> Edition:
     categories = tuple(_category(one) for one in row.categories)
     return Edition(
         Codebook(row.name, row.version, row.language, categories),
-        dict(row.merged),
+        row.merged,
         row.note,
         row.created_at,
         row.created_by,
@@ -71,6 +71,7 @@ def edition_of(row: Row[Any]) -> Edition:
         row.promoted_by,
         None if row.checked is None else checked_of(row.checked),
         row.in_use,
+        row.base,
     )
 
 

@@ -21,6 +21,7 @@ from passerelle.domain.errors import BadRequest, NotFound, PasserelleError
 from passerelle.domain.survey_work import Kept
 from passerelle.domain.surveys import Correction, Polarity
 from passerelle.pipelines.surveys import codebooks_rows
+from passerelle.pipelines.surveys.asking_seams import Embed
 from passerelle.pipelines.surveys.corrections_lineage import Lineage
 from passerelle.pipelines.surveys.corrections_rows import (
     CORRECTION,
@@ -33,7 +34,7 @@ from passerelle.pipelines.surveys.corrections_rows import (
     storable,
 )
 from passerelle.pipelines.surveys.desk import Corrections
-from passerelle.pipelines.surveys.memory import Embed, Memory
+from passerelle.pipelines.surveys.memory import Memory
 from passerelle.stores.database import Database, Outage, within
 
 MOST_LISTED = 500

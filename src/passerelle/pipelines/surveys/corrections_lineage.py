@@ -1,13 +1,15 @@
 """What became of a codebook's categories from version to version, and so what a correction of one says about another.
 
 An id stays itself as long as every version between has it; where `merged` names what took its place, it is that from then
-on. One that is gone and comes back later is another category of the same name. Versions never change, so neither does this.
+on. One that is gone and comes back later is another category of the same name. A version is made from the one before, or
+from an earlier one where those between were refused: what these did with an id is then no part of its way. Versions never
+change, so neither does this.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from passerelle.domain.surveys import Correction
 
@@ -16,10 +18,14 @@ GONE = "\0"  # stands before an id that a later version has no more
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """The ids of every version, and what was merged into what when that version was made."""
+    """The ids of every version, and what was merged into what when it was made.
+
+    `bases`: versions that were not made from the one before, and from which one.
+    """
 
     ids: Mapping[int, frozenset[str]]
     merged: Mapping[int, Mapping[str, str]]
+    bases: Mapping[int, int] = field(default_factory=dict)
 
     def traced(self, ids: Collection[str], since: int, until: int) -> tuple[str, ...]:
         """What ids of a version are in a later one, each once; those that are gone are marked so, and never meet others."""
@@ -62,9 +68,28 @@ class Lineage:
         )
 
     def _step(self, identity: str, since: int, until: int) -> str:
-        for version in range(since, until + 1):
-            if version > since:
-                identity = self.merged.get(version, {}).get(identity, identity)
+        fork, way = self._way(since, until)
+        if identity not in self.ids.get(since, frozenset()) or (
+            fork != since
+            and (
+                identity not in self.ids.get(fork, frozenset())
+                or self._step(identity, fork, since) != identity
+            )
+        ):
+            return f"{GONE}{since}{GONE}{identity}"
+        for version in way:
+            identity = self.merged.get(version, {}).get(identity, identity)
             if identity not in self.ids.get(version, frozenset()):
                 return f"{GONE}{version}{GONE}{identity}"
         return identity
+
+    def _way(self, since: int, until: int) -> tuple[int, list[int]]:
+        """The newest version that both were made from, which may be `since`, and those from there to `until`."""
+        way: list[int] = []
+        while since != until:
+            if until > since:
+                way.append(until)
+                until = self.bases.get(until, until - 1)
+            else:
+                since = self.bases.get(since, since - 1)
+        return since, way[::-1]

@@ -28,7 +28,7 @@ SELECT {CORRECTION} FROM survey_correction WHERE tenant = :tenant AND codebook =
 ORDER BY revision
 """)  # noqa: S608 - constants
 _LINEAGE = text("""
-SELECT version, merged, jsonb_path_query_array(categories, '$[*].id') AS ids FROM survey_codebook
+SELECT version, merged, base, jsonb_path_query_array(categories, '$[*].id') AS ids FROM survey_codebook
 WHERE tenant = :tenant AND name = :name
 """)
 
@@ -54,7 +54,9 @@ async def lineage(connection: AsyncConnection, tenant: str, codebook: str) -> Li
     """What became of the categories of all versions."""
     rows = (await connection.execute(_LINEAGE, {"tenant": tenant, "name": codebook})).all()
     return Lineage(
-        {row.version: frozenset(row.ids) for row in rows}, {row.version: dict(row.merged) for row in rows}
+        {row.version: frozenset(row.ids) for row in rows},
+        {row.version: row.merged for row in rows},
+        {row.version: row.base for row in rows if row.base is not None},
     )
 
 

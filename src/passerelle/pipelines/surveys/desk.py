@@ -21,6 +21,7 @@ from passerelle.domain.survey_work import (
     Difference,
     Edition,
     Kept,
+    Looked,
     Point,
     Reading,
     Run,
@@ -203,8 +204,8 @@ class Runs(Protocol):
 
     async def reviewed(
         self, tenant: str, survey: str, run: str, comments: Sequence[str], *, by: str = ""
-    ) -> int:
-        """Somebody has looked at them, and leaves them as they are; how many were still to be looked at."""
+    ) -> Looked:
+        """Somebody has looked at them, and leaves them as they are."""
 
     async def difference(self, tenant: str, survey: str, before: str, after: str) -> Difference:
         """What changed from one run to another."""

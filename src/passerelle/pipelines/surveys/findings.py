@@ -15,7 +15,8 @@ from passerelle.domain.survey_report import SurveyReport
 from passerelle.domain.survey_work import Edition, Run, Survey, SurveyState
 from passerelle.domain.surveys import Analysed, Category, Codebook
 from passerelle.pipelines.surveys.archive_removing import Removing
-from passerelle.pipelines.surveys.archive_rules import language_of, rules_of, unknown
+from passerelle.pipelines.surveys.archive_rows import unknown
+from passerelle.pipelines.surveys.archive_rules import language_of, rules_of
 from passerelle.pipelines.surveys.desk import Archive, Codebooks, Runs
 from passerelle.pipelines.surveys.findings_collection import Collections
 from passerelle.pipelines.surveys.findings_readings import moves_of, standing

@@ -20,7 +20,7 @@ from passerelle.domain.rag import Citation, DocumentState, Given
 from passerelle.domain.survey_data import Answer
 from passerelle.domain.surveys import Analysed
 from passerelle.pipelines.rag.desk import Library
-from passerelle.pipelines.surveys.archive_rules import unknown
+from passerelle.pipelines.surveys.archive_rows import unknown
 from passerelle.pipelines.surveys.findings_passages import KEY, documents, how_many
 from passerelle.stores.database import Database
 

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from passerelle.domain.survey_work import Edition, Reading
 from passerelle.domain.surveys import Analysed, Correction, Label, Opinion, Polarity
 
 SURE = 1.0  # how likely a person is right
-Moves = Sequence[
-    tuple[int, Mapping[str, str]]
-]  # by version, the oldest first: ids before, and what took their place
+Moves = Mapping[
+    int, tuple[int, Mapping[str, str]]
+]  # by version: its base, ids there, and what took their place
 
 
 def moves_of(editions: Sequence[Edition]) -> Moves:
-    """What each version of a codebook merged."""
-    return sorted(
-        ((each.codebook.version, each.merged) for each in editions if each.merged), key=lambda one: one[0]
-    )
+    """What each version of a codebook was made from, and what it merged."""
+    return {each.codebook.version: (each.base or each.codebook.version - 1, each.merged) for each in editions}
 
 
-def standing(reading: Reading, *, version: int, moves: Moves = ()) -> Analysed | None:
+def standing(reading: Reading, *, version: int, moves: Moves = MappingProxyType({})) -> Analysed | None:
     """What counts of a comment under that version of the codebook; None where nobody has read it."""
     kept = reading.corrected
     if kept is not None and kept.revoked_at is None:
@@ -31,7 +30,9 @@ def standing(reading: Reading, *, version: int, moves: Moves = ()) -> Analysed |
     return replace(reading.analysed, review=())
 
 
-def corrected(reading: Reading, correction: Correction, *, version: int, moves: Moves = ()) -> Analysed:
+def corrected(
+    reading: Reading, correction: Correction, *, version: int, moves: Moves = MappingProxyType({})
+) -> Analysed:
     """A comment as a person said it is. What they said nothing of stays as it was read."""
     comment = reading.comment
     read = reading.analysed or Analysed(comment.text, comment.language or "", (), None, 0.0)
@@ -71,8 +72,11 @@ def _labelled(
 
 def _moved(categories: Sequence[str], of: int, to: int, moves: Moves) -> tuple[str, ...]:
     """Ids of one version as a later one has them."""
+    way: list[Mapping[str, str]] = []
+    while to > of:
+        to, merged = moves.get(to, (to - 1, {}))
+        way.append(merged)
     found = list(categories)
-    for version, merged in moves:
-        if of < version <= to:
-            found = [merged.get(each, each) for each in found]
+    for merged in reversed(way):
+        found = [merged.get(each, each) for each in found]
     return tuple(dict.fromkeys(found))

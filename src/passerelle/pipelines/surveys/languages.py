@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from passerelle.text.words import ENGLISH_STOP, FRENCH_STOP, SURFACE, folded, language_of
+from passerelle.text.words import ENGLISH_STOP, FRENCH_STOP, SURFACE, Language, folded, language_of
 
 _SMALL_WORDS = {
     "de": """ich du er wir ihr der die das den dem ein eine einen einem einer und oder aber nicht kein keine ist sind war
@@ -65,6 +65,13 @@ def tell(text: str) -> Told:
         return Told(best, "", count)
     french = language_of(text, "fr")
     return Told(french if french == language_of(text, "en") else None, "", count)
+
+
+def nearest(code: str, text: str) -> Language:
+    """French or English: that of a language's code, else what the text is rather in."""
+    if code[:2] == "fr":
+        return "fr"
+    return "en" if code[:2] == "en" else language_of(text)
 
 
 def _alphabet(text: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from passerelle.backends.builtin.polarity import TYPICAL
 from passerelle.domain.surveys import Category, Codebook, Correction, Label, Polarity
+from passerelle.pipelines.surveys.languages import nearest
 from passerelle.pipelines.surveys.learning_decisions import (
     Confidence,
     Rule,
@@ -25,7 +26,7 @@ from passerelle.pipelines.surveys.learning_decisions import (
 )
 from passerelle.pipelines.surveys.learning_features import Likeness, Matrix, Read, Scale, Views
 from passerelle.pipelines.surveys.learning_ridge import Fitted, fit
-from passerelle.text.words import Language, folded, language_of, stems
+from passerelle.text.words import Language, folded, stems
 
 Reader = Callable[[Sequence[str], Sequence[Language]], Read]
 
@@ -290,7 +291,7 @@ def learn(codebook: Codebook, corrections: Sequence[Correction], reader: Reader)
             right = tuple(label for label in right if label in known) or None
         if right is None and correction.right_polarity is None:
             continue
-        language = _language(correction.language, correction.text)
+        language = nearest(correction.language, correction.text)
         lessons.append(Lesson(correction.text, language, right, correction.right_polarity, 1.0, spoken=True))
     return Learned(lessons, codebook, reader)
 
@@ -308,7 +309,7 @@ def _of_codebook(codebook: Codebook) -> list[Lesson]:
         if category.include:
             texts[f"{named}. {category.include}"] = CODEBOOK_TRUST
         texts |= dict.fromkeys(category.examples[:_MOST_EXAMPLES], 1.0)
-        language = _language(codebook.language, named)
+        language = nearest(codebook.language, named)
         lessons += [
             Lesson(text, language, (category.id,), None, trust, spoken=False) for text, trust in texts.items()
         ]
@@ -345,12 +346,6 @@ def _contradicts(lean: float, polarity: Polarity) -> bool:
     """Plain words say the opposite."""
     opposite: Mapping[Polarity, float] = {Polarity.POSITIVE: -1.0, Polarity.NEGATIVE: 1.0}
     return lean * opposite.get(polarity, 0.0) > _PLAINLY
-
-
-def _language(code: str, text: str) -> Language:
-    if code[:2] == "fr":
-        return "fr"
-    return "en" if code[:2] == "en" else language_of(text)
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ from passerelle.backends.builtin.polarity import NEGATIONS, leaning
 from passerelle.text.words import Language, stem, words
 
 Matrix: TypeAlias = NDArray[np.float64]
-Embed: TypeAlias = Callable[[Sequence[str]], Any]  # texts to one vector each, an array or lists of numbers
 
 WORD_BUCKETS = 1 << 12  # hashed: a fixed width, whatever words come
 PART_BUCKETS = 1 << 12
@@ -72,7 +71,7 @@ class Read:
         )
 
 
-def read(texts: Sequence[str], languages: Sequence[Language], embed: Embed) -> Read:
+def read(texts: Sequence[str], languages: Sequence[Language], embed: Callable[[Sequence[str]], Any]) -> Read:
     """The texts as numbers; `embed` is called once, and not at all for none."""
     meaning = np.asarray(embed(texts) if texts else np.zeros((0, 1)), dtype=np.float64)
     marks = [_marks(text, language) for text, language in zip(texts, languages, strict=True)]

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passerelle.domain.retrieval import MOST_HITS
 from passerelle.domain.survey_work import Kept
 from passerelle.domain.surveys import Codebook, Correction
+from passerelle.pipelines.surveys.asking_seams import Embed
 from passerelle.pipelines.surveys.corrections_lineage import Lineage
 from passerelle.pipelines.surveys.corrections_rows import (
     CORRECTION,
@@ -29,11 +30,10 @@ from passerelle.pipelines.surveys.corrections_rows import (
 )
 from passerelle.pipelines.surveys.memory_choice import Candidate, Rarity, choose
 from passerelle.pipelines.surveys.memory_held import held_out
-from passerelle.pipelines.surveys.memory_index import EVERY, Embed, Index, meant
+from passerelle.pipelines.surveys.memory_index import EVERY, Index, meant
+from passerelle.pipelines.surveys.once import Once
 from passerelle.retrieval.store import Chunks
 from passerelle.stores.database import Database
-
-__all__ = ["Embed", "Memory"]
 
 _MORE = 6  # candidates for each example that is wanted
 _FEWEST = 40
@@ -82,7 +82,7 @@ class Memory:
         self._index = Index(database=database, chunks=chunks, mark=mark, every=every)
         self._vectors: dict[tuple[str, str], Sequence[float]] = {}  # by the mark and the correction's id
         self._mark = mark
-        self._rarities: dict[tuple[str, str, int], asyncio.Task[Rarity]] = {}
+        self._rarities: Once[tuple[str, str, int], Rarity] = Once("weigh words", kept=_MOST_WEIGHTS)
 
     async def taught(
         self, tenant: str, codebook: Codebook, revision: int | None = None
@@ -139,21 +139,13 @@ class Memory:
 
     async def drop(self, tenant: str, codebook: str) -> None:
         """Delete the index of a codebook's corrections. Raises Unavailable."""
-        for key in [key for key in self._rarities if key[:2] == (tenant, codebook)]:
-            del self._rarities[key]
+        self._rarities.drop(lambda key: key[:2] == (tenant, codebook))
         await self._index.drop(tenant, codebook)
 
     async def _rarity(self, tenant: str, codebook: str, revision: int) -> Rarity:
         """How much words say among the corrections of a revision, which stays as it is."""
         key = (tenant, codebook, revision)
-        task = self._rarities.get(key)
-        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            task = asyncio.create_task(self._weighed(tenant, codebook, revision), name="weigh words")
-            self._rarities[key] = task
-            task.add_done_callback(_heard)
-        while len(self._rarities) > _MOST_WEIGHTS:
-            del self._rarities[next(iter(self._rarities))]
-        return await asyncio.shield(task)  # others may wait for it too
+        return await self._rarities.get(key, lambda: self._weighed(*key))
 
     async def _weighed(self, tenant: str, codebook: str, revision: int) -> Rarity:
         values = {"tenant": tenant, "codebook": codebook, "revision": revision, "most": _MOST_WEIGHED}
@@ -195,12 +187,6 @@ class Memory:
             Candidate(one.kept, one.correction, worked_out.get(one.kept.id, cosines.get(one.kept.id)))
             for one in found
         ]
-
-
-def _heard(task: asyncio.Task[Rarity]) -> None:
-    """Its error was told to whoever waited; nobody need have."""
-    if not task.cancelled():
-        task.exception()
 
 
 async def _candidates(

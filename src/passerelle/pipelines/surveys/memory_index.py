@@ -19,11 +19,11 @@ from sqlalchemy import text
 from passerelle.domain.errors import Unavailable
 from passerelle.domain.retrieval import LONGEST_QUESTION, Chunk, Collection, Condition, Hit, Mode, Query
 from passerelle.domain.survey_work import Kept
+from passerelle.pipelines.surveys.asking_seams import Embed
 from passerelle.pipelines.surveys.corrections_rows import CORRECTION, kept_of
 from passerelle.retrieval.store import Chunks
 from passerelle.stores.database import Database
 
-Embed: TypeAlias = Callable[[list[str]], Awaitable[Sequence[Sequence[float]]]]  # a vector for each text
 Key: TypeAlias = tuple[str, str]  # tenant and codebook
 
 EVERY = 60.0  # seconds between two counts

@@ -12,6 +12,8 @@ from datetime import datetime
 
 from passerelle.domain.cache import Wishes
 from passerelle.domain.catalog import Tenant
+from passerelle.domain.naming import Naming
+from passerelle.domain.privacy import Holding
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.jobs.desk import Desk
@@ -19,8 +21,8 @@ from passerelle.jobs.kinds import Kinds
 from passerelle.pipelines.models.asker import Asker
 from passerelle.pipelines.rag.desk import Rag
 from passerelle.pipelines.rag.searching import behind
+from passerelle.pipelines.surveys import archive, running
 from passerelle.pipelines.surveys.archive import Filing
-from passerelle.pipelines.surveys.archive import Means as Files
 from passerelle.pipelines.surveys.archive_removing import Removing
 from passerelle.pipelines.surveys.codebooks import KeptCodebooks
 from passerelle.pipelines.surveys.corrections import KeptCorrections
@@ -28,7 +30,8 @@ from passerelle.pipelines.surveys.desk import Bureau
 from passerelle.pipelines.surveys.findings import Reporting
 from passerelle.pipelines.surveys.findings_collection import Collections
 from passerelle.pipelines.surveys.memory import Memory
-from passerelle.pipelines.surveys.running import Means, Reading
+from passerelle.pipelines.surveys.people import Corrections, Means, Surveys
+from passerelle.pipelines.surveys.running import Reading
 from passerelle.pipelines.surveys.running_learned import Teaching
 from passerelle.pipelines.surveys.running_reader import Readers
 from passerelle.pipelines.surveys.runs import SurveyRuns
@@ -65,14 +68,14 @@ class Opened:
         self._warm: asyncio.Task[None] | None = None
         database, desk, editions = ground.database, ground.desk, ground.editions
         readers = Readers(self._asker)
-        memory = Memory(database=database, chunks=ground.chunks, mark=self._mark)
+        memory = self._memory = Memory(database=database, chunks=ground.chunks, mark=self._mark)
         codebooks = KeptCodebooks(database=database, memory=memory, reader=readers.reader)
         self._removing = Removing(
             database, desk, ground.rag.library, forget=codebooks.erase, keep_of=self._kept
         )
-        self._filing = Filing(Files(database, desk, self._tenant, ground.secret), self._removing)
+        self._filing = Filing(archive.Ground(database, desk, self._tenant, ground.secret), self._removing)
         runs = SurveyRuns(database, desk, editions, codebooks)
-        self._means = Means(
+        self._reading = running.Ground(
             database=database,
             editions=editions,
             codebooks=codebooks,
@@ -107,8 +110,20 @@ class Opened:
     async def kinds(self) -> Kinds:
         """What its jobs are."""
         await self.warm()
-        made = (self._filing.importing(), Reading(self._means), Discovering(self._means))
+        made = (self._filing.importing(), Reading(self._reading), Discovering(self._reading))
         return {kind.name: kind for kind in made}
+
+    def holdings(self, of: Naming) -> tuple[Holding, ...]:
+        """What there is of people; `of` gives their pseudonyms."""
+        means = Means(
+            database=self._ground.database,
+            of=of,
+            answers=self._filing.answers,
+            library=self._ground.rag.library,
+            erase=self._removing.erase,
+            drop_index=self._memory.drop,
+        )
+        return (Surveys(means), Corrections(means))
 
     async def sweep(self, at: datetime) -> None:
         """Delete what is kept no longer, and finish what somebody began to delete."""

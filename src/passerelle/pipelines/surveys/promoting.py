@@ -16,12 +16,13 @@ from passerelle.domain.survey_work import Figures, Kept
 from passerelle.domain.surveys import Codebook, Polarity
 from passerelle.pipelines.surveys.analysing import Divided, analyse_divided, divide
 from passerelle.pipelines.surveys.corrections_lineage import Lineage
+from passerelle.pipelines.surveys.languages import nearest
 from passerelle.pipelines.surveys.learning import POLES, Reader, learn
 from passerelle.pipelines.surveys.learning_features import Matrix, Read
 from passerelle.pipelines.surveys.memory_choice import NEARLY_THE_SAME
 from passerelle.pipelines.surveys.memory_held import SHARE, held_out
 from passerelle.pipelines.surveys.promoting_scores import f1, gained_micro
-from passerelle.text.words import Language, language_of
+from passerelle.text.words import Language
 
 __all__ = ["FEWEST", "SHARE", "Compared", "Material", "compare", "curve"]
 
@@ -154,14 +155,8 @@ def _unit(rows: Matrix) -> Matrix:
 def _read(kept: Sequence[Kept], reader: Reader) -> Read:
     return reader(
         [one.correction.text for one in kept],
-        [_language(one.correction.language, one.correction.text) for one in kept],
+        [nearest(one.correction.language, one.correction.text) for one in kept],
     )
-
-
-def _language(code: str, text: str) -> Language:
-    if code[:2] == "fr":
-        return "fr"
-    return "en" if code[:2] == "en" else language_of(text)
 
 
 def _held(kept: Kept, lineage: Lineage, version: int) -> _Held:

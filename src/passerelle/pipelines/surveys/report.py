@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from passerelle.domain.survey_data import Answer, Tally
@@ -86,25 +86,17 @@ def built(
     acted = actions(codebook.ids, answers, said, weighed_by, minimum=minimum)
     names = {category.id: category.name for category in codebook.categories}
     tabs, trends = _tables(answers, said, scored, bare.period, [each.category for each in acted], minimum)
-    return SurveyReport(
-        about.title,
-        about.operator,
-        about.written_at,
-        tally,
-        minimum,
-        len(answers),
-        bare.with_comment,
-        min(days, default=None),
-        max(days, default=None),
-        bare.period,
-        tuple(line for each in scored if (line := score_line(each, answers, minimum=minimum))),
-        tones(said, minimum=minimum),
-        _categories(answers, analysed, said, names, minimum),
-        acted,
-        "" if weighed_by is None else weighed_by.name or weighed_by.measure.value,
-        tabs,
-        trends,
-        readers,
+    return replace(
+        bare,
+        first=min(days, default=None),
+        last=max(days, default=None),
+        scores=tuple(line for each in scored if (line := score_line(each, answers, minimum=minimum))),
+        tones=tones(said, minimum=minimum),
+        categories=_categories(answers, analysed, said, names, minimum),
+        actions=acted,
+        yardstick="" if weighed_by is None else weighed_by.name or weighed_by.measure.value,
+        crosstabs=tabs,
+        trends=trends,
     )
 
 

@@ -80,7 +80,7 @@ class _Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Ground:
     """What reading stands on. `asker` gives the calls that surveys make for a tenant."""
 
     database: Database
@@ -101,8 +101,8 @@ class Reading:
     attempts = 6
     seconds = 3_600.0
 
-    def __init__(self, means: Means, *, at_once: int = _AT_ONCE) -> None:
-        self._means = means
+    def __init__(self, ground: Ground, *, at_once: int = _AT_ONCE) -> None:
+        self._ground = ground
         self._at_once = at_once
 
     async def run(self, item: Item, context: Context) -> Values:
@@ -120,7 +120,7 @@ class Reading:
             raise
 
     async def _run(self, item: Item, context: Context) -> Values:
-        tenant = self._means.tenant_of(context.tenant)
+        tenant = self._ground.tenant_of(context.tenant)
         if tenant is None or tenant.surveys is None:
             raise ItemFailed("no_surveys", "The file has no surveys for this tenant any more.")
         work = await self._work(item, context, tenant)
@@ -141,16 +141,16 @@ class Reading:
     async def _work(self, item: Item, context: Context, tenant: Tenant) -> _Work | None:
         """What is left to do; None where the run is gone."""
         named = {"tenant": tenant.name, "run": str(context.params["run"])}
-        async with self._means.database.begin() as connection:
+        async with self._ground.database.begin() as connection:
             run = (await connection.execute(_RUN, named)).one_or_none()
             if run is None:
                 return None
             payload = item.payload
             values = {**named, "survey": run.survey, "first": payload["first"], "last": payload["last"]}
             comments = tuple((await connection.execute(_LEFT, values)).all())
-        edition = await self._means.codebooks.edition(tenant.name, run.codebook, run.version)
+        edition = await self._ground.codebooks.edition(tenant.name, run.codebook, run.version)
         book = edition.codebook
-        corrections = tuple(await self._means.memory.taught(tenant.name, book, run.revision))
+        corrections = tuple(await self._ground.memory.taught(tenant.name, book, run.revision))
         return _Work(tenant, run, book, corrections, comments, last_try=item.attempts >= self.attempts)
 
     async def _offline(self, work: _Work) -> list[Done]:
@@ -162,24 +162,24 @@ class Reading:
 
     async def _learned(self, work: _Work) -> list[Analysed]:
         """What the learner reads in the comments."""
-        taught = await self._means.teaching.taught(work.tenant, work.codebook, work.corrections)
-        return await self._means.teaching.analyse(taught, [row.text for row in work.comments])
+        taught = await self._ground.teaching.taught(work.tenant, work.codebook, work.corrections)
+        return await self._ground.teaching.analyse(taught, [row.text for row in work.comments])
 
     async def _online(self, work: _Work) -> list[Done]:
         """Each comment by itself; what keeps all of them from being read is raised when those under way are done."""
         if not work.comments:
             return []
-        if who_reads(self._means.editions, work.tenant, work.run.model).offline:
+        if who_reads(self._ground.editions, work.tenant, work.run.model).offline:
             raise Later("No language model may be asked now.", code="no_language_model", seconds=60.0)
         others: Sequence[Analysed | None] = [None] * len(work.comments)
         if sum(one.right is not None for one in work.corrections) >= _ENOUGH:
             others = await self._learned(work)
         asking = await asyncio.to_thread(
             _asking,
-            self._means.asker(work.tenant.name),
+            self._ground.asker(work.tenant.name),
             work.run.model,
             work.codebook,
-            mark_for(self._means.secret, work.tenant.name, work.codebook),
+            mark_for(self._ground.secret, work.tenant.name, work.codebook),
         )
         waiting = list(zip(work.comments, others, strict=True))[::-1]
         done: list[Done] = []
@@ -190,7 +190,7 @@ class Reading:
                 row, other = waiting.pop()
                 try:
                     one = await self._one(work, asking, row, other)
-                    async with self._means.database.begin() as connection:
+                    async with self._ground.database.begin() as connection:
                         await tables.put(connection, work.tenant.name, work.run.id, [one])
                 except Exception as error:  # noqa: BLE001 - whatever it is: raised once the others are kept
                     stopped.append(error)
@@ -211,14 +211,14 @@ class Reading:
             nothing = Analysed(row.text, language, (), None, 1.0)
             return Done(row.number, row.id, nothing, "", offline=False)
         try:
-            examples = await self._means.memory.examples(
+            examples = await self._ground.memory.examples(
                 work.tenant.name,
                 work.codebook,
                 row.text,
                 language,
                 revision=work.run.revision,
                 k=work.rules.examples,
-                embed=self._means.readers.embed(work.tenant),
+                embed=self._ground.readers.embed(work.tenant),
                 taken_for=() if other is None else [label.category for label in other.labels],
             )
             answered = await asking.read(row.text, language, examples)
@@ -248,7 +248,7 @@ class Reading:
 
     def _no_degraded(self, backend: str) -> None:
         """Raises Later for an answer of the packaged engine."""
-        if is_packaged(self._means.editions, backend):
+        if is_packaged(self._ground.editions, backend):
             message = "Only the packaged engine answers now, which is no language model."
             raise Later(message, code="no_language_model", seconds=60.0)
 
@@ -256,7 +256,7 @@ class Reading:
         """The item fails: its comments that were not read say why."""
         tenant, run = context.tenant, str(context.params["run"])
         values = {"tenant": tenant, "run": run, "first": item.payload["first"], "last": item.payload["last"]}
-        async with self._means.database.begin() as connection:
+        async with self._ground.database.begin() as connection:
             row = (await connection.execute(_RUN, values)).one_or_none()
             if row is None:
                 return

@@ -7,13 +7,13 @@ threads, some at a time: the event loop and other tenants go on.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from passerelle.domain.catalog import Tenant
 from passerelle.domain.surveys import Analysed, Codebook, Correction
+from passerelle.pipelines.surveys.once import Once
 from passerelle.pipelines.surveys.running_reader import Readers, TenantReader, embedder_of
 
 if TYPE_CHECKING:
@@ -39,22 +39,13 @@ class Teaching:
 
     def __init__(self, readers: Readers, *, kept: int = _KEPT) -> None:
         self._readers = readers
-        self._kept = kept
-        self._taught: OrderedDict[_Key, asyncio.Task[Taught]] = OrderedDict()
+        self._taught: Once[_Key, Taught] = Once("learn a codebook", kept=kept)
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def taught(self, tenant: Tenant, codebook: Codebook, corrections: Sequence[Correction]) -> Taught:
         """One that knows a codebook and corrections. Raises PasserelleError where the embedding model does not answer."""
         key = (tenant.name, embedder_of(tenant), codebook, tuple(corrections))
-        task = self._taught.get(key)
-        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            task = asyncio.create_task(self._teach(tenant, codebook, corrections), name="learn a codebook")
-            self._taught[key] = task
-            task.add_done_callback(_heard)
-        self._taught.move_to_end(key)
-        while len(self._taught) > self._kept:
-            self._taught.popitem(last=False)
-        return await asyncio.shield(task)  # others may wait for it too
+        return await self._taught.get(key, lambda: self._teach(tenant, codebook, corrections))
 
     async def analyse(self, taught: Taught, comments: Sequence[str]) -> list[Analysed]:
         """What it reads in each comment. Raises PasserelleError where the embedding model does not answer."""
@@ -67,12 +58,6 @@ class Teaching:
     async def _aside(self, work: Callable[[], _T]) -> _T:
         async with self._gate:
             return await asyncio.to_thread(work)
-
-
-def _heard(task: asyncio.Task[Taught]) -> None:
-    """Its error was told to whoever waited; nobody need have."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _learn(codebook: Codebook, corrections: Sequence[Correction], reader: TenantReader) -> Learned:

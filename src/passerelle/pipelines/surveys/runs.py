@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passerelle.domain.catalog import Tenant
 from passerelle.domain.errors import BadRequest, Conflict
 from passerelle.domain.jobs import JobState, NewItem
-from passerelle.domain.survey_work import Asked, Difference, Edition, Reading, Run
+from passerelle.domain.survey_work import Asked, Difference, Edition, Looked, Reading, Run
 from passerelle.gateway.edition import Editions
 from passerelle.jobs.desk import Desk
 from passerelle.pipelines.surveys import runs_tables as tables
@@ -78,6 +78,10 @@ WHERE run.id = reading.run AND run.tenant = :tenant AND reading.tenant = :tenant
     AND run.id = :run AND reading.comment = ANY(CAST(:comments AS text[])) AND reading.review <> '{{}}'
     AND NOT {tables.LOOKED_AT}
 """)  # noqa: S608 - constants
+_THERE = text("""
+SELECT id FROM survey_comment
+WHERE tenant = :tenant AND survey = :survey AND id = ANY(CAST(:comments AS text[]))
+""")
 _BOTH = """
 survey_reading AS one JOIN survey_reading AS two ON two.run = :after AND two.number = one.number
 WHERE one.run = :before AND one.tenant = :tenant AND two.tenant = :tenant AND one.analysed IS NOT NULL
@@ -206,12 +210,14 @@ class SurveyRuns:
 
     async def reviewed(
         self, tenant: str, survey: str, run: str, comments: Sequence[str], *, by: str = ""
-    ) -> int:
-        """Somebody has looked at them, and leaves them as they are; how many were still to be looked at."""
+    ) -> Looked:
+        """Somebody has looked at them, and leaves them as they are."""
         async with self._database.begin() as connection:
             found = await self._found(connection, tenant, survey, run)
             values = {**_place(found), "by": by, "comments": [one for one in comments if "\0" not in one]}
-            return (await connection.execute(_LOOKED, values)).rowcount
+            reviewed = (await connection.execute(_LOOKED, values)).rowcount
+            there = {row.id for row in await connection.execute(_THERE, values)}
+        return Looked(reviewed, tuple(dict.fromkeys(one for one in comments if one not in there)))
 
     async def difference(self, tenant: str, survey: str, before: str, after: str) -> Difference:
         """What changed from one run to another."""

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passerelle.domain.catalog import Tenant
 from passerelle.domain.errors import BadRequest, Conflict, NotFound
 from passerelle.domain.jobs import NewItem
-from passerelle.domain.survey_work import Edition, Theme
+from passerelle.domain.survey_work import Edition, Theme, base_of
 from passerelle.domain.surveys import Category
 from passerelle.jobs.desk import Desk
 from passerelle.jobs.tables import as_json
@@ -83,26 +83,26 @@ class SurveyThemes:
     ) -> Edition:
         """Take a theme up as a new category, or into an existing one as examples, in the codebook's next version.
 
-        That one is made of the newest version, so that several themes can be taken up one after another. Raises NotFound,
-        BadRequest `unknown_category`, Conflict `theme_merged`, `category_exists`, and `codebook_changed` where somebody
-        wrote another version meanwhile.
+        That one is made of the newest version that was not refused, so that several themes can be taken up one after
+        another. Raises NotFound, BadRequest `unknown_category`, Conflict `theme_merged`, `category_exists`, and
+        `codebook_changed` where somebody wrote another version meanwhile.
         """
         async with self._database.begin() as connection:
             there = await survey_there(connection, tenant.name, survey)
             found = await self._theme(connection, tenant.name, survey, theme)
         if found.merged_into is not None:
             raise Conflict("The theme is in a codebook already.", code="theme_merged")
-        newest = await self._newest(tenant.name, codebook)
-        if newest is None and isinstance(category, str):
+        base = await self._base(tenant.name, codebook)
+        if base is None and isinstance(category, str):
             raise NotFound(f"There is no codebook {codebook[:64]!r}.", code="codebook_not_found")
-        now = newest.codebook.categories if newest is not None else ()
-        language = newest.codebook.language if newest is not None else _of_codebooks(there.language)
+        now = base.codebook.categories if base is not None else ()
+        language = base.codebook.language if base is not None else _of_codebooks(there.language)
         edition = await self._codebooks.write(
             tenant.name,
             codebook,
             language=language,
             categories=_with(now, found, category),
-            base=newest.codebook.version if newest is not None else 0,
+            base=base.codebook.version if base is not None else 0,
             note=f"Theme: {found.name}"[:200],
             by=by,
         )
@@ -113,12 +113,13 @@ class SurveyThemes:
             await connection.execute(_MERGED, values)
         return edition
 
-    async def _newest(self, tenant: str, codebook: str) -> Edition | None:
+    async def _base(self, tenant: str, codebook: str) -> Edition | None:
+        """The version that the next one is made of; None: there is no such codebook."""
         try:
             editions = await self._codebooks.editions(tenant, codebook)
         except NotFound:
             return None
-        return editions[0] if editions else None
+        return base_of(editions)
 
     async def _theme(self, connection: AsyncConnection, tenant: str, survey: str, theme: str) -> Theme:
         values = {"tenant": tenant, "survey": survey, "theme": theme}

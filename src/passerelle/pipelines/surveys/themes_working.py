@@ -24,7 +24,7 @@ from passerelle.jobs.tables import as_json
 from passerelle.pipelines.models.absent import absent
 from passerelle.pipelines.rag.fencing import mark_of
 from passerelle.pipelines.surveys import runs_tables
-from passerelle.pipelines.surveys.running import Means
+from passerelle.pipelines.surveys.running import Ground
 from passerelle.pipelines.surveys.running_models import is_packaged, who_reads
 from passerelle.pipelines.surveys.themes_pieces import Piece, pieces
 from passerelle.pipelines.surveys.themes_tables import theme_json
@@ -59,13 +59,13 @@ class Discovering:
     attempts = 5
     seconds = 3_600.0
 
-    def __init__(self, means: Means) -> None:
-        self._means = means
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
         self._gate = asyncio.Semaphore(1)  # tens of megabytes each
 
     async def run(self, item: Item, context: Context) -> Values:
         """Look for themes."""
-        tenant = self._means.tenant_of(context.tenant)
+        tenant = self._ground.tenant_of(context.tenant)
         if tenant is None or tenant.surveys is None:
             raise ItemFailed("no_surveys", "The file has no surveys for this tenant any more.")
         survey, wanted = str(context.params["survey"]), context.params.get("themes")
@@ -81,7 +81,7 @@ class Discovering:
 
     async def _run(self, tenant: Tenant, survey: str, wanted: int | None, context: Context) -> Values:
         named = {"tenant": tenant.name, "survey": survey}
-        async with self._means.database.begin() as connection:
+        async with self._ground.database.begin() as connection:
             row = (await connection.execute(_SURVEY, named)).one_or_none()
         if row is None:
             return {"skipped": "deleted"}
@@ -107,13 +107,13 @@ class Discovering:
         async for block in self._blocks(tenant.name, survey):
             count += len(block)
             found += await asyncio.to_thread(_pieces, block)
-        reader = self._means.readers.reader(tenant)
+        reader = self._ground.readers.reader(tenant)
         embed = None if reader.model is None else reader.embed
         return count, await asyncio.to_thread(_find, found, embed, wanted)
 
     async def _blocks(self, tenant: str, survey: str) -> Any:
         """Comments with what the newest run that has finished read in them, some at a time."""
-        async with self._means.database.begin() as connection:
+        async with self._ground.database.begin() as connection:
             try:
                 run = (await runs_tables.run_of(connection, tenant, survey)).id
             except NotFound:
@@ -121,7 +121,7 @@ class Discovering:
         after = -1
         while True:
             values = {"tenant": tenant, "survey": survey, "run": run, "after": after, "most": _BLOCK}
-            async with self._means.database.begin() as connection:
+            async with self._ground.database.begin() as connection:
                 rows = (await connection.execute(_COMMENTS, values)).all()
             if not rows:
                 return
@@ -132,19 +132,19 @@ class Discovering:
         """By a language model where one may be asked; by its keywords, and saying so, where none gave a name."""
         themes = [_by_keywords(survey, one) for one in found]
         try:
-            reads = who_reads(self._means.editions, tenant)
+            reads = who_reads(self._ground.editions, tenant)
         except PasserelleError:  # it may ask none, or none is switched on
             return themes
         if reads.offline or not themes:
             return themes
         name = await asyncio.to_thread(_naming)
         names = await name(
-            self._means.asker(tenant.name),
+            self._ground.asker(tenant.name),
             reads.model,
             [(theme.keywords, [quote for _, quote in theme.quotes]) for theme in themes],
             language=language,
-            mark=mark_of(self._means.secret, ("survey themes", tenant.name, survey)),
-            packaged=lambda backend: is_packaged(self._means.editions, backend),
+            mark=mark_of(self._ground.secret, ("survey themes", tenant.name, survey)),
+            packaged=lambda backend: is_packaged(self._ground.editions, backend),
         )
         return [
             theme if said is None else replace(theme, name=said, offline=False)

@@ -9,9 +9,9 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 
-from passerelle.domain.content import ContentJob, Worked
+from passerelle.domain.content import ContentJob, Worked, lined
 from passerelle.reports.as_csv import guarded
-from passerelle.reports.content.standing import EVERY, Only, choice_of, lined, stands, written_of
+from passerelle.reports.content.standing import EVERY, Only, choice_of, stands, written_of
 
 _NAMED = ("number", "key", "title", "language", "standing")
 

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
-from passerelle.domain.content import LISTS, ContentJob, Decision, Flaw, Standing, Value, Worked
+from passerelle.domain.content import LISTS, ContentJob, Decision, Flaw, Standing, Value, Worked, lined
 from passerelle.domain.money import NO_CURRENCY
 from passerelle.reports.as_html import environment
 from passerelle.reports.content.diffing import Op, changed, diff
-from passerelle.reports.content.standing import EVERY, Only, fields_of, lined, source_of, stands, written_of
+from passerelle.reports.content.standing import EVERY, Only, fields_of, source_of, stands, written_of
 from passerelle.reports.formats import Formats, Language, printable
 from passerelle.reports.html_page import Figure
 from passerelle.reports.texts import Texts

@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from passerelle.domain.content import ContentJob, Worked
+from passerelle.domain.content import ContentJob, Worked, lined
 from passerelle.domain.money import exact
 from passerelle.reports.content.diffing import diff, document
-from passerelle.reports.content.standing import EVERY, Only, fields_of, lined, source_of, stands, written_of
+from passerelle.reports.content.standing import EVERY, Only, fields_of, source_of, stands, written_of
 
 SCHEMA = "passerelle.content/1"
 

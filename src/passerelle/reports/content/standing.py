@@ -38,10 +38,3 @@ def fields_of(worked: Worked, fields: Sequence[str] = EVERY) -> list[str]:
 def choice_of(worked: Worked, field: str) -> Choice | None:
     """What was decided about a field."""
     return worked.choices.get(field)
-
-
-def lined(value: Value | None) -> str:
-    """A value as one text; the entries of a list on a line each."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else "\n".join(value)

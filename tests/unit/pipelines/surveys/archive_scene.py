@@ -17,7 +17,7 @@ from passerelle.domain.survey_work import Survey, SurveyRules
 from passerelle.jobs.desk import Desk
 from passerelle.jobs.worker import Pace
 from passerelle.pipelines.surveys import archive, archive_reading
-from passerelle.pipelines.surveys.archive import Filing, Means
+from passerelle.pipelines.surveys.archive import Filing, Ground
 from passerelle.pipelines.surveys.archive_removing import Removing
 from passerelle.pipelines.surveys.desk import NewSurvey
 from passerelle.pipelines.surveys.importing import Opened, Reading, Rules, open_survey
@@ -130,8 +130,8 @@ def scene(database: Database, **rules: Any) -> Scene:
         forget=collections.forget,
         keep_of=lambda: {name: each.surveys.keep for name, each in tenants.items() if each.surveys},
     )
-    means = Means(database, desk, tenants.get, b"secret of this installation")
-    return Scene(database, tenants, collections, Filing(means, removing), removing)
+    ground = Ground(database, desk, tenants.get, b"secret of this installation")
+    return Scene(database, tenants, collections, Filing(ground, removing), removing)
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from passerelle.domain.catalog import Tenant
 from passerelle.domain.errors import Unavailable
 from passerelle.domain.survey_work import Kept
 from passerelle.domain.surveys import Category, Polarity
+from passerelle.pipelines.surveys.asking_seams import Embed
 from passerelle.pipelines.surveys.codebooks import KeptCodebooks
 from passerelle.pipelines.surveys.corrections import KeptCorrections
-from passerelle.pipelines.surveys.memory import Embed, Memory
+from passerelle.pipelines.surveys.memory import Memory
 from passerelle.retrieval.store import Chunks
 from passerelle.stores.database import Database
 from tests.unit.pipelines.surveys.lessons import CODEBOOK, embed, reader
@@ -24,7 +25,7 @@ TENANT = Tenant("acme", models=())
 OTHER = Tenant("globex", models=())
 
 
-async def embedded(texts: list[str]) -> Sequence[Sequence[float]]:
+async def embedded(texts: Sequence[str]) -> Sequence[Sequence[float]]:
     """The vectors of the lessons, as a gateway would give them."""
     return embed(texts)
 

@@ -1,7 +1,8 @@
-"""A small codebook, corrections, and an embedder without a model: the same text, the same vector."""
+"""A small codebook, corrections, an embedder without a model, and a model whose errors are known."""
 
 from __future__ import annotations
 
+import random
 import zlib
 from collections.abc import Sequence
 from functools import partial
@@ -67,3 +68,39 @@ def corrections(about: Sequence[str] = ABOUT) -> list[Correction]:
         for category, several in _SAID.items()
         for said, lean in zip(several.split("|"), _LEANS[category], strict=True)
     ]
+
+
+_TRUTH = {"links": "material", "slots": "pace", "teacher": "trainer", "chairs": "room"}
+_BLIND = {
+    "links": "room",
+    "slots": "trainer",
+}  # what the model says instead: it does not know this company's words
+_DAYS = (
+    "Monday",
+    "Tuesday",
+    "Friday",
+    "the first day",
+    "the last day",
+    "week two",
+    "week three",
+    "module four",
+)
+
+
+def comments(seed: int, count: int) -> list[tuple[str, str]]:
+    """Complaints, each with its category."""
+    draw = random.Random(seed)
+    words = sorted(_TRUTH)
+    return [
+        (f"On {draw.choice(_DAYS)} the {word} were not good, number {draw.randrange(9999)}", _TRUTH[word])
+        for word in (draw.choice(words) for _ in range(count))
+    ]
+
+
+def scripted(comment: str, examples: Sequence[Correction]) -> str:
+    """The model: it copies an example about the same thing, and errs by its rules without one."""
+    word = next(one for one in _TRUTH if one in comment)
+    for example in examples:
+        if word in example.text and example.right:
+            return example.right[0]
+    return _BLIND.get(word, _TRUTH[word])

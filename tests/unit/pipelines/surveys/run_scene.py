@@ -19,7 +19,7 @@ from passerelle.pipelines.surveys.asking_seams import Embed
 from passerelle.pipelines.surveys.codebooks import KeptCodebooks
 from passerelle.pipelines.surveys.memory import Memory
 from passerelle.pipelines.surveys.memory_choice import Candidate, choose
-from passerelle.pipelines.surveys.running import Means, Reading
+from passerelle.pipelines.surveys.running import Ground, Reading
 from passerelle.pipelines.surveys.running_learned import Teaching
 from passerelle.pipelines.surveys.running_reader import Readers
 from passerelle.pipelines.surveys.runs import SurveyRuns
@@ -61,7 +61,7 @@ class Told:
     async def taught(
         self, tenant: str, codebook: Codebook, revision: int | None = None
     ) -> Sequence[Correction]:
-        return list(self.corrections)
+        return [one for one in self.corrections if not one.revoked]
 
     async def examples(
         self,
@@ -78,6 +78,7 @@ class Told:
         candidates = [
             Candidate(Kept(f"cor_{at}", codebook.name, one, at), one)
             for at, one in enumerate(self.corrections)
+            if not one.revoked
         ]
         return choose(text, language, candidates, k, taken_for=taken_for)
 
@@ -187,7 +188,7 @@ async def scene(
             reader=readers.reader,
         )
         desk = Desk(database)
-        means = Means(
+        ground = Ground(
             database=database,
             editions=editions,
             codebooks=codebooks,
@@ -204,8 +205,8 @@ async def scene(
             SurveyRuns(database, desk, editions, codebooks),
             SurveyThemes(database, desk, codebooks),
             codebooks,
-            Reading(means),
-            Discovering(means),
+            Reading(ground),
+            Discovering(ground),
             remembers,
         )
 

@@ -18,7 +18,7 @@ from passerelle.domain.surveys import (
     Polarity,
     Review,
 )
-from passerelle.pipelines.surveys.asking import Asking, cost_of
+from passerelle.pipelines.surveys.asking import Asking
 from passerelle.pipelines.surveys.asking_checks import checked, compared, confidence_of
 from passerelle.pipelines.surveys.asking_prompts import (
     mark_for,
@@ -208,14 +208,3 @@ async def test_one_unknown_id_does_not_lose_a_reading() -> None:
         assert spent.value.usage.completion_tokens > 0
         assert "Non" not in spent.value.message
         assert engine.requests[0].body["temperature"] == 0
-
-
-def test_costs_have_a_sum_where_all_are_known() -> None:
-    from langchain_core.messages import AIMessage
-
-    def turn(cost: str) -> AIMessage:
-        return AIMessage("x", response_metadata={"cost": cost})
-
-    assert cost_of([turn("0.5 EUR"), turn("0.000001 EUR")]) == (500_001_000_000, "EUR")
-    assert cost_of([turn("0.5 EUR"), turn("unknown")]) == (None, "EUR")
-    assert cost_of([turn("0.5 EUR"), turn("0.5 USD")]) == (None, "EUR")

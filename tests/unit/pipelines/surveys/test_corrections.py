@@ -268,6 +268,21 @@ def test_an_id_that_is_gone_meets_no_other() -> None:
     assert gone.traced(("a",), 1, 2)[0] not in gone.ids[2] | gone.ids[1]
 
 
+def test_what_a_refused_version_did_is_no_part_of_the_way_past_it() -> None:
+    """Version 3 was made from 1, version 4 from 3: what 2 merged and dropped counts for 2 alone."""
+    ids = {1: frozenset("abc"), 2: frozenset("bx"), 3: frozenset("abcd"), 4: frozenset("abd")}
+    past = Lineage(ids, {1: {}, 2: {"a": "b"}, 3: {}, 4: {"c": "d"}}, {3: 1})
+    assert past.traced("abc", 1, 3) == ("a", "b", "c")
+    assert past.traced("abc", 1, 4) == ("a", "b", "d")
+    assert past.traced("ab", 1, 2) == ("b",)
+    assert past.traced("b", 2, 3) == ("b",), "by way of the version that both were made from"
+    (gone,) = past.traced("x", 2, 3)
+    assert gone not in ids[3]
+    back = past.mapped(Correction("x", "en", right=("b", "d"), codebook=3), 2)
+    assert back is not None
+    assert back.right == ("b",)
+
+
 _SETS = st.lists(st.frozensets(st.sampled_from("abcde"), min_size=1), min_size=1, max_size=4)
 
 

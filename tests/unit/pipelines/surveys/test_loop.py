@@ -8,6 +8,7 @@ that all of them share and one word that decides: the curve rises only as far as
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from functools import partial
 
 from passerelle.domain.survey_work import Kept
@@ -85,10 +86,16 @@ async def test_a_loop_of_runs_and_corrections_gains(database: Database) -> None:
         for size in (0, 10, 25, 50):
             told.corrections = [_corrected(surveyor, text, word) for text, word in train[:size]]
             curve[size] = await _figures(made, "test")
+        told.corrections = [replace(one, revoked=True) for one in told.corrections]
+        assert await _figures(made, "test") == curve[0], "what was revoked is shown to nobody"
+    micro = {size: f1(said, right)[0] for size, (said, _) in curve.items()}
     macro = {size: f1(said, right)[1] for size, (said, _) in curve.items()}
     sentiment = {size: f1(said, leans)[1] for size, (_, said) in curve.items()}
     knowable = sum(_BLIND.get(word, _TRUTH[word]).category == _TRUTH[word].category for _, word in test)
     assert sum(said == one for said, one in zip(curve[0][0], right, strict=True)) == knowable
+    assert abs(micro[0] - knowable / len(test)) < 1e-9, "without corrections exactly its known errors"
+    assert list(micro.values()) == sorted(micro.values())
+    assert micro[50] > 0.95, micro
     assert macro[0] < macro[10] < macro[25] <= macro[50], macro
     assert macro[50] > 0.95 > macro[0], macro
     assert sentiment[50] > 0.95 > sentiment[0], sentiment

@@ -21,8 +21,7 @@ from passerelle.retrieval.store import Chunks
 from passerelle.stores.database import Database
 from tests.passages import store
 from tests.unit.pipelines.surveys.corrected import BOOK, OTHER, TENANT, Office, categories, embedded
-from tests.unit.pipelines.surveys.lessons import CODEBOOK
-from tests.unit.pipelines.surveys.test_loop_with_a_model import comments, scripted
+from tests.unit.pipelines.surveys.lessons import CODEBOOK, comments, scripted
 
 WIDTH = 64  # of the lessons' vectors
 
@@ -129,7 +128,7 @@ async def test_an_index_that_was_lost_or_embedded_by_another_model_is_made_again
     await examples(office, "the room was cold", k=5)
     assert await chunks.count(index()) == 5, "what is missing is put back"
 
-    async def shorter(texts: list[str]) -> Sequence[Sequence[float]]:
+    async def shorter(texts: Sequence[str]) -> Sequence[Sequence[float]]:
         return [[*vector[:7], 1.0] for vector in await embedded(texts)]
 
     first = (await office.corrections.corrections("acme", BOOK))[-1]
@@ -156,7 +155,7 @@ async def test_revoked_elsewhere_while_it_is_written_it_does_not_stay(
     await office.many([("Cold room.", ["room"], None)])
     asked, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(texts: list[str]) -> Sequence[Sequence[float]]:
+    async def slow(texts: Sequence[str]) -> Sequence[Sequence[float]]:
         asked.set()
         await go_on.wait()
         return await embedded(texts)
@@ -202,7 +201,7 @@ async def test_many_comments_at_once_sweep_once(office: Office) -> None:
     await office.many([(f"The room number {n} was cold", ["room"], None) for n in range(70)])
     asked: list[int] = []
 
-    async def counting(texts: list[str]) -> Sequence[Sequence[float]]:
+    async def counting(texts: Sequence[str]) -> Sequence[Sequence[float]]:
         asked.append(len(texts))
         return await embedded(texts)
 
@@ -349,4 +348,4 @@ async def test_words_are_weighed_once_for_a_revision_and_forgotten_with_it(offic
         await examples(office, "a cold room")
     assert list(office.memory._rarities) == [("acme", BOOK, 2)]
     await office.memory.drop("acme", BOOK)
-    assert office.memory._rarities == {}
+    assert list(office.memory._rarities) == []

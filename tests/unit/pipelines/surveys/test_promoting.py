@@ -166,13 +166,14 @@ async def test_a_worse_version_is_refused_with_figures_unless_somebody_insists(d
         await office.codebooks.promote(TENANT, BOOK, 2)
     assert refused.value.code == "regression"
     assert "micro-F1 0.00 instead of" in refused.value.message
+    assert (await office.codebooks.edition("acme", BOOK, 2)).refused, "which whoever builds on it can see"
     assert (await office.codebooks.edition("acme", BOOK)).codebook.version == 1
     checked = await office.codebooks.check(TENANT, BOOK, 2)
     assert checked.worse
     assert checked.lost
     assert (await office.codebooks.edition("acme", BOOK, 2)).checked == checked
     forced = await office.codebooks.promote(TENANT, BOOK, 2, force=True, by="ann")
-    assert (forced.in_use, forced.promoted_by) == (True, "ann")
+    assert (forced.in_use, forced.promoted_by, forced.refused) == (True, "ann", False)
     assert forced.checked is not None
     assert forced.checked.forced
     assert (await office.codebooks.codebooks("acme"))[0].codebook.version == 2
@@ -214,3 +215,25 @@ async def test_the_curve_of_a_codebook_is_of_the_version_in_use(database: Databa
     assert points[0].n == 0
     assert all(isinstance(point.figures, Figures) for point in points)
     assert all(one.n < other.n for one, other in itertools.pairwise(points))
+
+
+async def test_a_version_is_built_on_one_that_was_not_refused_and_loses_nothing_that_was_corrected(
+    database: Database,
+) -> None:
+    office = await Office(database).opened()
+    books = office.codebooks
+    await office.many(items())
+    await books.write("acme", BOOK, language="en", categories=categories("x", "y", "z"))
+    with pytest.raises(Conflict, match="in the meantime"):  # nothing is known against it yet
+        await books.write("acme", BOOK, language="en", categories=CODEBOOK.categories, base=1)
+    with pytest.raises(Conflict, match="worse"):
+        await books.promote(TENANT, BOOK, 2)
+    grown = [*CODEBOOK.categories, Category("lunch", "Lunch")]
+    made = await books.write("acme", BOOK, language="en", categories=grown, base=1)
+    assert (made.codebook.version, made.base, made.merged) == (3, 1, {})
+    assert made == await books.edition("acme", BOOK, 3)
+    taught = {one.text: one.right for one in await office.memory.taught("acme", made.codebook)}
+    assert taught == {one.text: one.right for one in await office.memory.taught("acme", CODEBOOK)}
+    compared = await books.check(TENANT, BOOK, 3)
+    assert (compared.worse, compared.lost) == (False, ())
+    assert (await books.promote(TENANT, BOOK, 3)).in_use

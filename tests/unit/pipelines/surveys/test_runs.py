@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from passerelle.domain.errors import BadRequest, Conflict, NotFound
-from passerelle.domain.survey_work import Asked
+from passerelle.domain.survey_work import Asked, Looked
 from passerelle.domain.surveys import Polarity, Review
 from passerelle.pipelines.surveys.diffing import Pair, differ
 from passerelle.pipelines.surveys.runs_queue import Doubtful, next_ones
@@ -123,8 +123,10 @@ async def test_what_was_looked_at_or_corrected_leaves_the_queue(database: Databa
         assert run.review == len(queued) > 1
         assert all(one.analysed is not None and one.analysed.review for one in queued)
         one, other, *_ = [reading.comment.id for reading in queued]
-        assert await made.runs.reviewed("acme", "svy_1", run.id, [one, one, "nobody"], by="ann") == 1
-        assert await made.runs.reviewed("acme", "svy_1", run.id, [one], by="ann") == 0
+        strange = [one, one, "nobody", "a\0b", "nobody"]
+        looked = await made.runs.reviewed("acme", "svy_1", run.id, strange, by="ann")
+        assert looked == Looked(1, ("nobody", "a\0b")), "ids that nothing is known of are told"
+        assert await made.runs.reviewed("acme", "svy_1", run.id, [one], by="ann") == Looked(0)
         await made.sql(
             """INSERT INTO survey_correction (id, tenant, codebook, version, revision, text, language, "right", survey, comment)
             VALUES ('cor_1', 'acme', 'training', 1, 1, 'x', 'en', '{pace}', 'svy_1', :comment)""",

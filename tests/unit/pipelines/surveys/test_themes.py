@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from passerelle.domain.errors import BadRequest, Conflict, NotFound
-from passerelle.domain.survey_work import Edition
+from passerelle.domain.survey_work import Checked, Edition, Figures
 from passerelle.domain.surveys import Analysed, Category, Opinion, Polarity
+from passerelle.pipelines.surveys.codebooks_rows import checked_json
 from passerelle.pipelines.surveys.themes_clusters import NOWHERE, grouped, unit
 from passerelle.pipelines.surveys.themes_finding import find
 from passerelle.pipelines.surveys.themes_pieces import Piece, pieces
@@ -145,8 +146,15 @@ async def test_themes_are_kept_and_taken_up_into_the_next_version(database: Data
             await made.themes.merge(acme, "svy_1", second.id, codebook="new", category="unheard-of")
         with pytest.raises(Conflict):
             await made.themes.merge(acme, "svy_1", second.id, codebook="new", category=Category("a", "A"))
+        await made.codebooks.write("acme", "new", language="fr", categories=[Category("b", "B")])
+        await made.sql(
+            "UPDATE survey_codebook SET checked = CAST(:checked AS jsonb) WHERE version = 2",
+            checked=checked_json(
+                Checked(Figures(9, 0.9, 0.9, 0.9), Figures(9, 0.1, 0.1, 0.1), -0.8, -0.9, -0.7)
+            ),
+        )
         grown = await made.themes.merge(acme, "svy_1", second.id, codebook="new", category="a")
-        assert grown.codebook.version == 2
+        assert (grown.codebook.version, grown.codebook.ids, grown.base) == (3, ("a",), 1), "2 was refused"
         assert len(grown.codebook.categories[0].examples) > len(edition.codebook.categories[0].examples)
         job = await made.themes.discover(acme, "svy_1", themes=2)
         async with made.workers():
