@@ -43,8 +43,9 @@ test-chaos: install ## the program among failing databases, engines and callers,
 test-engines: install $(ENGINES)/.synced ## through the gateway to a server nobody here wrote
 	$(BIN)/pytest -n 0 tests/engines
 
-check: install ## the shipped configuration
+check: install ## the shipped configuration, and its documents of data protection
 	$(BIN)/passerelle check
+	$(BIN)/passerelle dpa check
 
 format: install ## mend what can be mended by machine
 	$(BIN)/ruff check --fix src tests benchmarks

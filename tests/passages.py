@@ -11,18 +11,30 @@ from typing import Any
 
 from passerelle.domain.retrieval import Chunk, Collection, Hit, Mode, Query
 from passerelle.retrieval.embedded import Embedded
+from passerelle.retrieval.sealed import Sealed
 from passerelle.retrieval.server import Server
 from passerelle.retrieval.store import Chunks
 from passerelle.stores.qdrant import Qdrant
 from tests.fakes.qdrant import QdrantFake
+from tests.sealing import KeysAtHand
 
 WIDTH = 8
-KINDS = ("embedded", "server")
+KINDS = ("embedded", "server", "sealed")
 
 
 @asynccontextmanager
 async def store(kind: str, folder: Path) -> AsyncIterator[Chunks]:
-    """A store of that kind; the server's is Qdrant's engine behind a stand-in for its REST routes."""
+    """A store of that kind; the server's is Qdrant's engine behind a stand-in for its REST routes.
+
+    The sealed one stands before the embedded one.
+    """
+    if kind == "sealed":
+        sealed = Sealed(Embedded(folder), KeysAtHand())
+        try:
+            yield sealed
+        finally:
+            await sealed.aclose()
+        return
     if kind == "embedded":
         embedded = Embedded(folder)
         try:

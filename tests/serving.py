@@ -45,28 +45,27 @@ from passerelle.http.intake import Limits, Receive
 from passerelle.http.protocol import Edge, bounded
 from passerelle.http.services import Services
 from passerelle.http.vigil import Patience, Vigil
-from passerelle.jobs.owners import JobsDesk
 from passerelle.limits.breakers import Breakers
 from passerelle.limits.limiter import Limiter
 from passerelle.limits.memory import MemoryStore
 from passerelle.limits.places import Places
 from passerelle.limits.retries import Retries
 from passerelle.limits.store import LimitStore
-from passerelle.pipelines.enrichment.desk import Content
-from passerelle.pipelines.enrichment.desk import Nowhere as NoContent
-from passerelle.pipelines.rag.desk import Nowhere, Rag
-from passerelle.pipelines.surveys.desk import Nowhere as NoSurveys
-from passerelle.pipelines.surveys.desk import Surveys
+from passerelle.pipelines.rag.desk import Nowhere
 from passerelle.remembering import Ground as Standing
 from passerelle.remembering import Remembering
 from passerelle.routing.live import Reloaded
 from passerelle.routing.load import load
 from passerelle.serving import make_server
 from passerelle.stores.redis import Redis
+from passerelle.subjects.people import People
+from passerelle.subjects.prompts import Prompts
+from passerelle.subjects.pseudonyms import Pseudonyms
 from passerelle.telemetry.metrics import Metrics
 from tests.books import Ledger, pricing
 
 KEY = "test-key-of-tenant-acme-0123456789"
+PEPPER = b"pepper of tests" * 2
 
 
 @dataclass
@@ -154,6 +153,8 @@ def gateway_of(
     watch: Watch | None = None,
     store: LimitStore | None = None,
     recall: Recall | None = None,
+    people: People | None = None,
+    prompts: Prompts | None = None,
 ) -> Gateway:
     """A gateway of one process, with everything that its calls share of its own, unless it is given."""
     watch = watch or Watch(
@@ -171,7 +172,9 @@ def gateway_of(
         watch=watch,
         limiter=Limiter(store or MemoryStore()),
         guards=guards_of(ask_it, editions, models),
+        people=people or People(Pseudonyms(PEPPER)),
         recall=recall,
+        prompts=prompts,
     )
     return gateway
 
@@ -227,43 +230,42 @@ async def serving(
     qdrant: tuple[str, str | None] | None = None,
     now: Callable[[], float] = time.time,
     books: Books | None = None,
-    rag: Rag | None = None,
-    jobs: JobsDesk | None = None,
-    content: Content | None = None,
-    surveys: Surveys | None = None,
+    people: People | None = None,
+    prompts: Prompts | None = None,
+    **parts: Any,
 ) -> AsyncIterator[Served]:
     """Serve a configuration on a free port until the block ends; the inference routes, or the `whole` surface.
 
     `wrap` puts something in front of the application; `patience` is how long streams are watched idly;
     `watch` and `store` are what its calls share, where a test wants to hold them itself; `sinks` get records too;
     `desk` answers what is asked of the cache, in place of the cache itself, which keeps by the clock `now` and shares by
-    `redis` and `qdrant` (address and key); `books` hold tries in place of the ledger in memory; others answer for parts.
+    `redis` and `qdrant` (address and key); `books` hold tries in place of the ledger in memory; `people` has the
+    pseudonyms, `prompts` hear what is asked and answered; `parts` are more of `Services`, such as `rag`; None = as usual.
     """
-    environment = environment or {}
     keys = keys or FixedKeys(callers or {KEY.encode(): Caller("key_test", "acme", Role.MEMBER)})
     registry = kinds(models)
-    catalog = catalog_of(configuration, environment=environment, models=models)
+    catalog = catalog_of(configuration, environment=environment or {}, models=models)
     editions = Editions(catalog, lambda spec: registry[spec.kind].open(spec), pricing)
     ledger = Ledger(ZoneInfo(catalog.time_zone))
     records: list[Record] = []
     metrics = Metrics()
-    shared = {"watch": watch, "store": store, "redis": redis, "qdrant": qdrant, "now": now, "models": models}
+    people = people or People(Pseudonyms(PEPPER))
+    shared: dict[str, Any] = {"watch": watch, "store": store, "redis": redis, "qdrant": qdrant}
+    shared |= {"now": now, "models": models, "people": people, "prompts": prompts}
     gateway, remembering = _with_cache(
         editions, metrics=metrics, books=books or ledger.books, sinks=[records.append, *sinks], **shared
     )
-    given: dict[str, Any] = {"rag": rag, "jobs": jobs, "content": content, "surveys": surveys}
-    services = _services(gateway, editions, keys=keys, limits=limits, patience=patience, **given)
-    cache = desk or _desk(remembering, editions, metrics)
-    services = replace(services, cache=cache, metrics=metrics.exposition)
+    parts |= {"metrics": metrics.exposition, "prompts": prompts.store if prompts else None}
+    parts["cache"] = desk or _desk(remembering, editions, metrics, people)
+    services = _services(gateway, editions, keys=keys, limits=limits, patience=patience, parts=parts)
+    watched = (services.scout, gateway.watch, remembering, records, ledger)
+    held = (editions, environment or {}, models, *watched)
     app = build_app(services) if whole else Front(_nothing_else, hot_routes(services))
     try:
         if desk is None:
             await remembering.expect(catalog)
         async with _listening(wrap(app), services.vigil, edge) as port:
-            url, scout = f"http://127.0.0.1:{port}", services.scout
-            yield Served(
-                url, port, editions, environment, models, scout, gateway.watch, remembering, records, ledger
-            )
+            yield Served(f"http://127.0.0.1:{port}", port, *held)
     finally:
         for part in (services.asking, remembering, gateway, editions):
             await part.aclose()
@@ -297,10 +299,15 @@ def _with_cache(
     return gateway, remembering
 
 
-def _desk(remembering: Remembering, editions: Editions, metrics: Metrics) -> Caretaker:
+def _desk(remembering: Remembering, editions: Editions, metrics: Metrics, people: People) -> Caretaker:
     """Who answers what people ask of the cache."""
     return Caretaker(
-        lambda: remembering.opened, remembering.to_erase, editions, metrics.cache, since=time.time()
+        lambda: remembering.opened,
+        remembering.to_erase,
+        editions,
+        metrics.cache,
+        people=people,
+        since=time.time(),
     )
 
 
@@ -311,13 +318,10 @@ def _services(
     keys: Keys,
     limits: Limits | None,
     patience: Patience | None,
-    rag: Any,
-    jobs: Any,
-    content: Any,
-    surveys: Any,
+    parts: Mapping[str, Any],
 ) -> Services:
-    rag = rag or Nowhere()
-    return Services(
+    rag = parts.get("rag") or Nowhere()
+    services = Services(
         gateway=gateway,
         editions=editions,
         keys=keys,
@@ -333,12 +337,10 @@ def _services(
         around=None,
         ready=lambda: True,
         degraded=list,
-        jobs=jobs,  # its routes have tests of their own, on PostgreSQL
+        jobs=None,  # type: ignore[arg-type]  # its routes have tests of their own, on PostgreSQL
         asking=Asking(gateway, editions, rag),
-        rag=rag,
-        content=content or NoContent(),
-        surveys=surveys or NoSurveys(),
     )
+    return replace(services, **{name: part for name, part in parts.items() if part is not None})
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from passerelle.jobs.desk import Desk
 from passerelle.jobs.kinds import Kinds
 from passerelle.jobs.periodic import Periodic
 from passerelle.late import Late
+from passerelle.sealing.values import Sealing
 from passerelle.stores.database import Database
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Ground:
     gateway: Gateway
     cache: CacheDesk
     desk: Callable[[], Desk]
+    seals: Sealing
 
 
 class Consulting(Late[Ground, "Opened"]):
@@ -116,5 +118,6 @@ def _made(ground: Ground) -> Opened:
             gateway=ground.gateway,
             purge=purge,
             desk=ground.desk(),
+            seals=ground.seals,
         )
     )

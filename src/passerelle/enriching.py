@@ -20,6 +20,7 @@ from passerelle.jobs.periodic import Periodic
 from passerelle.late import Late
 from passerelle.pipelines.enrichment.desk import Office
 from passerelle.pipelines.rag.desk import Rag
+from passerelle.sealing.values import Sealing
 from passerelle.stores.database import Database
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Ground:
     gateway: Gateway
     rag: Rag
     desk: Callable[[], Desk]
+    seals: Sealing
 
 
 class Enriching(Late[Ground, "Opened"]):
@@ -76,5 +78,6 @@ def _made(ground: Ground) -> Opened:
             editions=ground.editions,
             gateway=ground.gateway,
             rag=ground.rag,
+            seals=ground.seals,
         )
     )

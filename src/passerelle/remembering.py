@@ -22,6 +22,7 @@ from passerelle.gateway.embedding import Embeddings
 from passerelle.gateway.judging import Judging
 from passerelle.gateway.recalled import Given
 from passerelle.gateway.shadow import Shadow
+from passerelle.sealing.seals import Seals
 from passerelle.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Ground:
     draw: Callable[[], float]
     processes: Callable[[], int]
     clock: Callable[[], float] = time.time  # Unix seconds
+    keys: Seals | None = None  # tenants' own
 
 
 class Remembering:
@@ -100,6 +102,7 @@ class Remembering:
                     processes=ground.processes,
                     check=functools.cache(evaluator),
                     clock=ground.clock,
+                    keys=ground.keys,
                 )
                 self.opened = await open_cache(self._stack, wiring)
                 ground.metrics.before.append(self._show)

@@ -73,6 +73,13 @@ class Settings(BaseSettings):
     pepper_file: Path | None = Field(
         default=None, description="A file with the pepper, as 32 bytes or 64 hexadecimal digits."
     )
+    key_encryption_key: SecretStr | None = Field(
+        default=None,
+        description="64 hexadecimal digits that tenants' data keys are wrapped with, the same on every machine.",
+    )
+    key_encryption_key_file: Path | None = Field(
+        default=None, description="A file with that key, as 32 bytes or 64 hexadecimal digits."
+    )
     api_keys: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("API_KEYS", "PASSERELLE_API_KEYS")
     )

@@ -22,6 +22,7 @@ from passerelle.late import Late
 from passerelle.pipelines.rag.desk import Rag
 from passerelle.pipelines.surveys.desk import Bureau
 from passerelle.retrieval.store import Chunks
+from passerelle.sealing.values import Sealing
 from passerelle.stores.database import Database
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Ground:
     chunks: Callable[[], Awaitable[Chunks]]
     secret: bytes
     desk: Callable[[], Desk]
+    seals: Sealing
 
 
 class Surveying(Late[Ground, "Opened"]):
@@ -87,5 +89,6 @@ def _made(ground: Ground) -> Opened:
             rag=ground.rag,
             chunks=ground.chunks,
             secret=hmac.digest(ground.secret, b"surveys", "sha256"),
+            seals=ground.seals,
         )
     )

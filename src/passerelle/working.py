@@ -39,7 +39,7 @@ _log = structlog.get_logger(__name__)
 _SOON_SECONDS = 0.05  # after word of work; then more seldom
 _LOOK_SECONDS = 30.0  # how late work is found that another process has left behind
 _LONGEST_GRACE = 20.0
-_KEPT_SECONDS = 30 * 86_400.0  # finished jobs
+KEPT_JOBS_SECONDS = 30 * 86_400.0  # finished jobs
 _FORGOTTEN = 500  # of them at once
 
 # Jobs that are not finished, and whatever is looked after at times; a finished job is deleted one day. What is being
@@ -48,7 +48,7 @@ _WORK = text("""
 SELECT EXISTS (SELECT FROM job) OR EXISTS (SELECT FROM rag_document WHERE refresh IS NOT NULL)
     OR EXISTS (SELECT FROM rag_conversation) OR EXISTS (SELECT FROM rag_collection WHERE dropping)
     OR EXISTS (SELECT FROM rag_document WHERE state = 'deleting')
-    OR EXISTS (SELECT FROM content_job) OR EXISTS (SELECT FROM survey)
+    OR EXISTS (SELECT FROM content_job) OR EXISTS (SELECT FROM survey) OR EXISTS (SELECT FROM privacy_export)
 """)
 
 
@@ -78,7 +78,7 @@ def grace_of(drain_seconds: float) -> float:
 
 async def forget(desk: Desk, _: datetime) -> None:
     """Delete jobs that finished a month ago, with what is known of their items."""
-    while await desk.forget(seconds=_KEPT_SECONDS, most=_FORGOTTEN) == _FORGOTTEN:
+    while await desk.forget(seconds=KEPT_JOBS_SECONDS, most=_FORGOTTEN) == _FORGOTTEN:
         pass
 
 

@@ -34,6 +34,8 @@ _HEAVY = {
     "cryptography",
     "joserfc",
     "jsonschema_rs",
+    "jinja2",
+    "xlsxwriter",
 }
 _LATER = {
     "passerelle.cache.brute",
@@ -64,6 +66,7 @@ _LATER = {
     "passerelle.pipelines.surveys.codebooks",
     "passerelle.pipelines.enrichment.opening",
     "passerelle.pipelines.enrichment.writing",
+    "passerelle.rights.opening",
     "passerelle.evaluation.rag_report",
     "passerelle.evaluation.rag_run",
     "passerelle.evaluation.vectors",
@@ -71,6 +74,11 @@ _LATER = {
     "passerelle.evaluation.surveys_report",
     "passerelle.evaluation.surveys_run",
     "passerelle.backends.builtin.embedder",
+    "passerelle.reports.as_html",
+    "passerelle.reports.as_xlsx",
+    "passerelle.reports.content.as_html",
+    "passerelle.reports.surveys.as_html",
+    "passerelle.reports.surveys.as_xlsx",
     "passerelle.retrieval.brought",
     "passerelle.retrieval.langchain_store",
     "passerelle.retrieval.server",

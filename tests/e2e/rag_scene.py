@@ -57,10 +57,10 @@ class Model:
 
 
 @contextmanager
-def model(answer: Callable[[Received], str | Answer]) -> Iterator[Model]:
+def model(answer: Callable[[Received], str | Answer], kind: type[OpenAiLike] = OpenAiLike) -> Iterator[Model]:
     """Runs until the block ends."""
     loop, ready = asyncio.new_event_loop(), threading.Event()
-    fake = OpenAiLike(answer=answer, model="m")
+    fake = kind(answer=answer, model="m")
     end = asyncio.Event()
 
     async def run() -> None:
@@ -93,7 +93,7 @@ class Client:
         """One request; what is not bytes is sent as JSON."""
         if self._connection is None:
             self._connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=60)
-        sent = {"authorization": f"Bearer {self.key}", **(headers or {})}
+        sent = {**({"authorization": f"Bearer {self.key}"} if self.key else {}), **(headers or {})}
         if body is not None and not isinstance(body, bytes):
             body = orjson.dumps(body)
             sent.setdefault("content-type", "application/json")
@@ -177,6 +177,7 @@ def house(
     answer: Callable[[Received], str | Answer] = all_it_was_shown,
     extra: Mapping[str, str] | None = None,
     models: Path | None = None,
+    engine: type[OpenAiLike] = OpenAiLike,
 ) -> Iterator[House]:
     """The service, logging all it can; `config` is made from the model's address."""
     data = folder / "d"
@@ -184,7 +185,7 @@ def house(
     if models is not None:
         models.mkdir(parents=True, exist_ok=True)
         (data / "models").symlink_to(models)
-    with model(answer) as asked:
+    with model(answer, engine) as asked:
         file = folder / "providers.yaml"
         file.write_text(yaml.safe_dump(config(asked.url), sort_keys=False, allow_unicode=True))
         more = {"PASSERELLE_LOG_LEVEL": "debug", "PASSERELLE_NOTICE_SECONDS": "0", **(extra or {})}

@@ -172,4 +172,4 @@ async def test_cached_tokens_and_the_callers_cache_control_pass_through() -> Non
                 assert reply.status == 200
 
     assert engine.requests[0].body["messages"][0]["content"] == [part]
-    assert engine.requests[0].body["prompt_cache_key"] == "s"
+    assert engine.requests[0].body["prompt_cache_key"].startswith("u_")  # it may name a person

@@ -52,6 +52,10 @@ _BODIES: dict[tuple[str, str], object] = {
 _QUERIES = {("GET", "/v1/surveys/{survey}/runs/{after}/difference"): "?with=run-of-acme"}
 # A collection's name and a codebook's are each tenant's own: whoever hands something in under one makes it.
 _MAKES = {("POST", _DOCUMENTS), ("POST", "/v1/surveys/codebooks/{name}")}
+# And each tenant has its own names for people: nobody knows whether another one has the same.
+_MAKES |= {
+    ("POST", f"/v1/privacy/subjects/{{subject}}/{deed}") for deed in ("export", "erase", "restrict", "lift")
+}
 
 
 @dataclass
@@ -187,7 +191,7 @@ def test_another_tenants_ids_do_not_exist(scene: Scene) -> None:
     But erasing a person whom nobody knows is done at once.
     """
     theirs = {"key_id": scene.stranger, "model": _OWN_MODEL, "name": None}
-    theirs |= {"answer": "ca_0123456789abcdef01234567", "user": "somebody"}
+    theirs |= {"answer": "ca_0123456789abcdef01234567", "user": "somebody", "request_id": "privacy_of_acme"}
     theirs |= {"collection": _OWN_COLLECTION, "conversation": "conv_of_acme", **scene.taken}
     # With the ids that another tenant really has, these are asked in tests/processes/test_texts_isolation.py.
     theirs |= {name: f"{name}-of-acme" for name in _FINDINGS} | {"number": "1", "version": "1"}

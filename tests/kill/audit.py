@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import text
 
 from passerelle.ledger.book import verify
+from passerelle.ledger.drain_rows import CACHED, UNSEEN
 from passerelle.stores.database import Database
 from tests.embedded import embedded
 from tests.kill.engine import Heard
@@ -32,6 +33,7 @@ class Books:
     attempts: Sequence[Mapping[str, Any]]
     entries: Sequence[Mapping[str, Any]]
     wrong: Sequence[str]  # in the words of `verify`
+    sightings: Sequence[Mapping[str, Any]] = ()
 
     @property
     def unknown(self) -> int:
@@ -51,10 +53,16 @@ async def read(data: Path) -> Books:
             async with database.begin() as connection:
                 attempts = (await connection.execute(text("SELECT * FROM ledger_attempts"))).mappings().all()
                 entries = (await connection.execute(text("SELECT * FROM ledger_entries"))).mappings().all()
+                seen = (await connection.execute(text("SELECT * FROM subject_sighting"))).mappings().all()
             wrong = await verify(database)
         finally:
             await database.aclose()
-    return Books([dict(row) for row in attempts], [dict(row) for row in entries], wrong)
+    return Books(
+        [dict(row) for row in attempts],
+        [dict(row) for row in entries],
+        wrong,
+        [dict(row) for row in seen],
+    )
 
 
 def audit(books: Books, heard: Sequence[Heard], told: Sequence[Told]) -> list[str]:
@@ -68,6 +76,7 @@ def audit(books: Books, heard: Sequence[Heard], told: Sequence[Told]) -> list[st
         *_each_row_has_its_entries(books),
         *_usage_is_the_engines(books, heard),
         *_clients_agree(rows, told_of),
+        *_each_try_for_a_person_was_seen_once(books, told_of),
     ]
 
 
@@ -137,6 +146,23 @@ def _each_row_has_its_entries(books: Books) -> Iterator[str]:
         if entries and payees != {f"provider:{row['backend']}:payable"}:
             yield f"The try {name} paid {payees}."
     yield from (f"The entries of {name} are of no try." for name in of)
+
+
+def _each_try_for_a_person_was_seen_once(books: Books, told: Mapping[str, Told]) -> Iterator[str]:
+    """By whom it went to: the tables of the ledger know no person, and those of people no try."""
+    made: Counter[tuple[str, ...]] = Counter()
+    for row in books.attempts:
+        known = told.get(row["request_id"])
+        if known is not None and known.user and row["outcome"] != CACHED and row["fault"] not in UNSEEN:
+            made[row["tenant"], row["backend"], row["provider"] or row["backend"]] += 1
+    seen: Counter[tuple[str, ...]] = Counter()
+    for row in books.sightings:
+        seen[row["tenant"], row["backend"], row["provider"]] += row["calls"]
+    yield from (
+        f"{key} was tried {made[key]} times for people, and seen {seen[key]} times."
+        for key in made.keys() | seen.keys()
+        if made[key] != seen[key]
+    )
 
 
 def _usage_is_the_engines(books: Books, heard: Sequence[Heard]) -> Iterator[str]:

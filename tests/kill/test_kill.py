@@ -110,6 +110,7 @@ async def test_whatever_is_killed_and_when_every_answer_is_paid_once_and_the_acc
     assert restored == taken.billed("tenant:acme") > 0
     assert live == books.billed("tenant:acme") > restored
     assert books.unknown <= 2 * WORKERS * _ROUNDS  # clients', and those whose client has left
+    assert len(books.sightings) >= 2, "nothing was seen of people"
     assert books.unknown, "it was killed while it did nothing: the test kills too late"
     assert "Traceback" not in victim.output
     assert re.search(r"^passerelle_holds_expired_total 0\.0$", metrics, re.MULTILINE)

@@ -22,6 +22,7 @@ class Told:
     request_id: str
     tenant: str
     outcome: str  # `whole`: all of the answer; `left`: by the client itself; `broken`; or the status
+    user: str = ""  # whom it is for
 
 
 @dataclass
@@ -66,7 +67,8 @@ class Traffic:
                 continue
             self._asked += 1
             tenant = self.chance.choice(list(self.keys))
-            told = Told(f"ask-{self._asked:06d}", tenant, "broken")
+            user = f"person-{self._asked % 5}" if self._asked % 2 else ""
+            told = Told(f"ask-{self._asked:06d}", tenant, "broken", user)
             self.told.append(told)
             self.asking += 1
             try:
@@ -84,6 +86,7 @@ class Traffic:
             "messages": [{"role": "user", "content": _PROMPT}],
             "max_tokens": 200,
             "stream": stream,
+            **({"user": told.user} if told.user else {}),
         }
         headers = {"authorization": f"Bearer {self.keys[told.tenant]}", "x-request-id": told.request_id}
         patience = self.chance.uniform(0.0, 0.3) if leaves else None

@@ -17,7 +17,7 @@ from passerelle.domain.ledger import Began, Ended
 from passerelle.gateway.books import Books, Journal
 from passerelle.gateway.edition import Edition
 from passerelle.gateway.record import Outcome
-from passerelle.gateway.trial import Trial, sizes
+from passerelle.gateway.trial import Foreseen, Trial, sizes
 from passerelle.ledger.budgets import Budgets
 from tools.demo_costs.world import ATELIER, LYCEE, MAIRIE
 
@@ -197,8 +197,7 @@ class Traffic:
             caller=caller,
             tenant=tenant,
             target=target,
-            sequence=sequence,
-            most=sizes(ask),
+            foreseen=Foreseen(sequence, sizes(ask)),
         )
         said = (usage,) if usage else ()
         if outcome != "hit":

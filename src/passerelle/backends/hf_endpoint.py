@@ -23,6 +23,7 @@ from passerelle.backends.endpoint_belief import AWAY, Belief
 from passerelle.backends.endpoint_engines import Engine, engine_of
 from passerelle.backends.http_backend import Dialect, exchange, survey
 from passerelle.backends.probes import served
+from passerelle.backends.provider_parties import placed
 from passerelle.backends.tei import Line, Tei
 from passerelle.backends.tgi_completion import needs_native
 from passerelle.backends.tgi_native import Native
@@ -33,7 +34,7 @@ from passerelle.domain.ask import Ask, Capability, Route, Task
 from passerelle.domain.catalog import BackendSpec, Location, Party, Target
 from passerelle.domain.errors import CannotRun, Fault, Told, UpstreamFailed
 from passerelle.domain.facts import Known, Load, State, Survey
-from passerelle.wire.endpoints import Endpoint, EndpointControl
+from passerelle.wire.endpoints import Endpoint, EndpointControl, endpoint_hosts
 from passerelle.wire.upstream import Upstream
 
 _FRESH_NAMES = 600.0  # seconds the served model's name is believed
@@ -94,16 +95,25 @@ class HfEndpointOptions(BackendOptions):
         """Its replicas may take this long to start."""
         return self.scale_up_timeout, self.while_asleep == "wait"
 
+    def reaches(self) -> frozenset[str]:
+        """The control plane, and what stands below its domain."""
+        return endpoint_hosts()
+
     def where(self) -> Location:
         """Hugging Face runs it; in which country is the operator's to say, and checked against its region."""
         stated = super().where()
-        return Location(stated.country, stated.operator or "Hugging Face, Inc.")
+        known = Location(None, "Hugging Face, Inc.", "US")
+        return placed(known, stated)
 
     def parties(self, name: str) -> tuple[Party, ...]:
-        """Hugging Face states that it stores no payloads of endpoints and trains on none."""
+        """Hugging Face states that it stores no payloads of endpoints and trains on none.
+
+        The place is promised where it is stated: nothing is sent to an endpoint that runs in another.
+        """
         (party,) = super().parties(name)
         kept = 0 if self.retention_days is None else self.retention_days
-        return (replace(party, trains=self.trains or False, retention_days=kept),)
+        pinned = self.pinned if self.pinned is not None else party.location.country is not None or None
+        return (replace(party, trains=self.trains or False, retention_days=kept, pinned=pinned),)
 
 
 class HfEndpoint:
@@ -207,7 +217,12 @@ class HfEndpoint:
         base = f"{endpoint.url}/v1"
         if self._upstream is None or self._upstream.base != base:
             # One at a former address may still be read from.
-            self._upstream = Upstream(base, headers=self._headers, connect=self._spec.limits.connect)
+            self._upstream = Upstream(
+                base,
+                headers=self._headers,
+                connect=self._spec.limits.connect,
+                names=self._options.reaches(),
+            )
             self._pools.append(self._upstream)
         return self._upstream
 

@@ -21,12 +21,13 @@ from passerelle.backends.base import Reply
 from passerelle.backends.batches import in_batches
 from passerelle.backends.http_backend import Dialect, Sent, exchange, usage_of
 from passerelle.backends.provider_catalog import POLICIES
-from passerelle.backends.provider_parties import PARTIES
+from passerelle.backends.provider_parties import ADDRESSES, HUB, PARTIES, ROUTER_PARTY, over, placed
 from passerelle.backends.provider_routes import TASKS, Way, way
 from passerelle.backends.ranks import documents_of, ranking, unread
 from passerelle.backends.tei_answers import classification
-from passerelle.config.base import SecretReference, Strict
-from passerelle.config.fields import BackendOptions, LocationFields, Url
+from passerelle.config.base import SecretReference, host_of
+from passerelle.config.fields import BackendOptions, Url
+from passerelle.config.parties import PartyFields
 from passerelle.domain.ask import Ask, Capability, Route, Task
 from passerelle.domain.catalog import BackendSpec, Location, Party, Target
 from passerelle.domain.errors import CannotRun, Fault, UpstreamFailed
@@ -63,12 +64,12 @@ ProviderName = Annotated[
 ]
 
 
-class ProviderFields(Strict):
+class ProviderFields(PartyFields):
     """What you know of a provider, in place of what this package ships."""
 
-    location: LocationFields | None = Field(default=None, description="Where it is and who runs it.")
-    trains: bool | None = Field(default=None, description="Does it train on what it is sent?")
-    retention_days: int | None = Field(default=None, ge=0, description="How long it keeps what it is sent.")
+
+class RouterFields(PartyFields):
+    """What is agreed with Hugging Face about its router, in place of what it documents."""
 
 
 class HfProvidersOptions(BackendOptions):
@@ -88,6 +89,10 @@ class HfProvidersOptions(BackendOptions):
         description="A Hugging Face token that may call Inference Providers; the provider's own key for `direct`."
     )
     bill_to: str | None = Field(default=None, description="The organisation on the Hub that pays.")
+    router: RouterFields | None = Field(
+        default=None,
+        description="What is agreed with Hugging Face about its router, which sees every request.",
+    )
     providers: dict[ProviderName, ProviderFields] = Field(
         default_factory=dict,
         description="What you know of providers that may be chosen; a policy asks for it.",
@@ -130,6 +135,14 @@ class HfProvidersOptions(BackendOptions):
         """Of the providers that a tenant's policy permits, the one is taken that is best by the catalogue."""
         return self.provider if self.provider in ("cheapest", "fastest") else None
 
+    def reaches(self) -> frozenset[str]:
+        """The router or the provider itself, and the Hub, which says who serves what."""
+        if self.url:
+            return frozenset({HUB, host_of(self.url)})
+        if self.via == "router":
+            return frozenset({HUB, host_of(ROUTER)})
+        return frozenset({HUB, *ADDRESSES[self.provider]})
+
     def payer(self) -> str | None:
         """The organisation of `bill_to`."""
         return self.bill_to
@@ -144,20 +157,13 @@ class HfProvidersOptions(BackendOptions):
 
     def party(self, provider: str) -> Party:
         """A provider as a party: what the configuration states, else what is known."""
-        shipped, stated = PARTIES[provider], self.providers.get(provider, ProviderFields())
-        where = stated.location.value() if stated.location else Location()
-        return Party(
-            provider,
-            Location(where.country or shipped.location.country, where.operator or shipped.location.operator),
-            shipped.trains if stated.trains is None else stated.trains,
-            shipped.retention_days if stated.retention_days is None else stated.retention_days,
-        )
+        return over(PARTIES[provider], self.providers.get(provider, ProviderFields()).as_party(provider))
 
     def where(self) -> Location:
         """That of the provider: as the backend states it, else as it is known of the one that is named."""
         stated = super().where()
         known = self.party(self.provider).location if self.provider in PARTIES else Location()
-        return Location(stated.country or known.country, stated.operator or known.operator)
+        return placed(known, stated)
 
     def parties(self, name: str) -> tuple[Party, ...]:
         """The router, unless the provider is asked directly, then the provider: both see every request.
@@ -167,20 +173,14 @@ class HfProvidersOptions(BackendOptions):
         """
         (stated,) = super().parties(name)
         if self.provider in PARTIES:
-            known = self.party(self.provider)
-            stated = replace(
-                stated,
-                trains=known.trains if stated.trains is None else stated.trains,
-                retention_days=known.retention_days
-                if stated.retention_days is None
-                else stated.retention_days,
-            )
+            stated = over(self.party(self.provider), stated)
+        elif self.choice() is None:
+            stated = replace(stated, unnamed=True)
         if self.via == "direct":
             return (stated,)
-        router = Party(
-            f"{name} (router)", Location("US", "Hugging Face, Inc."), trains=False, retention_days=0
-        )
-        return (router, stated)
+        router = f"{name} (router)"
+        agreed = (self.router or RouterFields()).as_party(router)
+        return (over(replace(ROUTER_PARTY, name=router), agreed), stated)
 
 
 class HfProviders:
@@ -197,6 +197,7 @@ class HfProviders:
             (options.url or ROUTER) if router else "",
             headers={"Authorization": f"Bearer {self._key}"},
             connect=spec.limits.connect,
+            names=options.reaches(),
         )
         self._ways: dict[tuple[str, Serving], Way] = {}
         self._parties = {name: options.party(name) for name in PARTIES}

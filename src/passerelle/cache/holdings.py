@@ -66,6 +66,11 @@ class Holdings:
         members = self._living.get(tenant)
         return [] if members is None else [one for one in list(members.values()) if one.expires > now]
 
+    def having(self, tenant: str, label: str) -> set[str]:
+        """Ids of what is here and has the label."""
+        having = self.labels.having(tenant, label)
+        return {one.id for one in self.living(tenant) if having(one)} | self.memory.ids_where(having)
+
     def bury(self, tenant: str, label: str, seq: int) -> int:
         """The label is deleted, and that is remembered: how many entries were here."""
         self.graves.note(tenant, label, seq)

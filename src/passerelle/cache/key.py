@@ -52,9 +52,15 @@ def whose(ask: Ask, caching: Caching, key_id: str) -> list[str]:
     """Who shares the answer, inside the tenant."""
     if caching.scope is Scope.TENANT:
         return []
-    user = ask.body.get("user")
-    named = [user] if isinstance(user, str) and user else []
+    user = person_of(ask)
+    named = [user] if user else []
     return ["key", key_id, *named] if caching.scope is Scope.KEY else ["user", *named]
+
+
+def person_of(ask: Ask) -> str:
+    """Whom the answer is for, "" where nobody says: a pseudonym, wherever the question came through the gateway."""
+    user = ask.subject or ask.body.get("user")
+    return user if isinstance(user, str) else ""
 
 
 def same(ground: Ground, ask: Ask, *, whose: Sequence[str], generation: str) -> bytes | None:

@@ -115,6 +115,11 @@ class Memory:
         """Forget all of which that is true: how many."""
         return self._drop_all([name for name, held in self._held.items() if gone(held.kept)])
 
+    def ids_where(self, wanted: Callable[[Kept], bool]) -> set[str]:
+        """Ids of all of which that is true and that have not expired."""
+        now = self._clock()
+        return {name for name, held in self._held.items() if held.ends > now and wanted(held.kept)}
+
     def count(self, tenant: str) -> int:
         """How many answers of the tenant are here and have not expired."""
         now = self._clock()

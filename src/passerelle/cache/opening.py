@@ -18,7 +18,7 @@ from passerelle.cache.keeper import Keeper, Shadow
 from passerelle.cache.qdrant import Large
 from passerelle.cache.seams import Clock, Telling, Told
 from passerelle.cache.second import Check
-from passerelle.cache.secrets import Secrets
+from passerelle.cache.secrets import Keys, Secrets
 from passerelle.cache.semantics import Embeddings, Semantics
 from passerelle.cache.shelf import Shelf
 from passerelle.cache.trust import Trust
@@ -46,6 +46,7 @@ class Wiring:
     processes: Callable[[], int]
     check: Callable[[str], Check]
     clock: Clock = time.time
+    keys: Keys | None = None  # tenants' own
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Opened:
 
 async def open_cache(stack: AsyncExitStack, wiring: Wiring) -> Opened:
     """Open it; the stack closes it. Without its stores it keeps in this process, or nothing."""
-    secrets = Secrets(wiring.pepper)
+    secrets = Secrets(wiring.pepper, wiring.keys)
     shelf = Shelf(secrets, wiring.redis, clock=wiring.clock, told=lambda trusted: wiring.away(not trusted))
     large = None
     if wiring.qdrant is not None:

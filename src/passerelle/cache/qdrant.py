@@ -18,7 +18,7 @@ import orjson
 
 from passerelle.cache.entry import Member, Near, State
 from passerelle.cache.seams import Clock
-from passerelle.cache.secrets import Secrets, Unreadable
+from passerelle.cache.secrets import Secrets, Unreadable, Unready
 from passerelle.stores.qdrant import Hit, Missing, Outage, Point, Qdrant, Where
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class Large:
         done, _ = await asyncio.wait({task}, timeout=self._patience)
         if not done:
             raise Outage("Qdrant took too long.")
+        await self._secrets.ready(tenant, within=self._patience)
         return self._opened(tenant, partition, vector, task.result())
 
     async def count(self, tenant: str, partition: str) -> int:
@@ -102,7 +103,12 @@ class Large:
             by_width.setdefault(len(member.vector), []).append(member)
         for width, some in by_width.items():
             name = _collection(width)
-            points = [self._point(member) for member in some]
+            for tenant in {member.tenant for member in some}:
+                await self._secrets.ready(tenant, within=self._patience)
+            try:
+                points = [self._point(member) for member in some]
+            except Unready:
+                raise Outage("A tenant's key is not known.") from None
             if name not in self._made:
                 await self._make(name, width)
             try:

@@ -222,6 +222,12 @@ function verbs.counts()
   return redis.call('HGETALL', home .. 'counts:' .. tenant)
 end
 
+-- label (empty: everything): ids, in one text
+function verbs.having()
+  local set = ARGV[5] == '' and home .. 'all:' .. tenant or key('of', ARGV[5])
+  return table.concat(redis.call('ZRANGEBYSCORE', set, string.format('%.0f', moment()), '+inf'), ' ')
+end
+
 function verbs.size()
   return redis.call('ZCOUNT', home .. 'all:' .. tenant, string.format('%.0f', moment()), '+inf')
 end

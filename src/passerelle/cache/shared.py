@@ -7,6 +7,7 @@ with the last of their entries.
 
 from __future__ import annotations
 
+import asyncio
 import secrets as chance
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from passerelle.cache.entry import Kept, Member
 from passerelle.cache.graves import EVERYTHING, Graves, Labels, Mark
 from passerelle.cache.lanes import Asking, Writing
 from passerelle.cache.seams import Clock
-from passerelle.cache.secrets import Secrets, Unreadable
+from passerelle.cache.secrets import Secrets, Unreadable, Unready
 from passerelle.stores.redis import Call, Garbled, Redis, Script
 
 ROOT = "passerelle:{cache}:"  # one hash tag for all keys: a cluster keeps them on one server
@@ -27,6 +28,7 @@ CHANNEL = f"{ROOT}news"
 
 _TEXT = Path(__file__).with_name("shared.lua")
 _WRITES, _WRITE_BYTES = 5_000, 64 * 1024 * 1024
+_UNREADY = 256  # writes that wait for a key
 _PATIENCE = 0.3  # seconds for a batch, connection and all
 _SLOW = 2.0  # seconds for what nobody's request waits for
 _CHUNK = 64  # questions that are read together: less than a millisecond of the loop's time
@@ -76,6 +78,7 @@ class Shared:
         self.epoch = ""
         self._redis = redis
         self._secrets = secrets
+        self._unready: set[asyncio.Task[None]] = set()
         self._labels = labels
         self._clock = clock
         self._refused = refused
@@ -127,6 +130,7 @@ class Shared:
         """The questions of a partition, each with its mark, those that expire first first. Raises one of `Outage`."""
         ids = bytes(await self._slow(self._call("ids", tenant, partition))).decode().split()
         members = []
+        await self._secrets.ready(tenant, within=_SLOW)
         for start in range(0, len(ids), _CHUNK):
             part = ids[start : start + _CHUNK]
             values = await self._slow(self._call("members", tenant, partition, *part))
@@ -145,19 +149,29 @@ class Shared:
         except Unreadable:
             return None
 
-    def keep(self, kept: Kept, content: bytes, mark: Mark) -> None:
-        """Write an answer soon."""
+    def keep(self, kept: Kept, content: bytes, mark: Mark, *, again: bool = True) -> None:
+        """Write an answer soon; `again`: also where its tenant's key has to be waited for."""
         life = _life(kept.expires - self._clock())
         if mark.epoch == self.epoch and life > 0:
-            sealed = codec.seal(self._secrets, kept.tenant, kept.id, content, mark.seq)
+            try:
+                sealed = codec.seal(self._secrets, kept.tenant, kept.id, content, mark.seq)
+            except Unready:
+                if again:
+                    self._once_ready(kept.tenant, lambda: self.keep(kept, content, mark, again=False))
+                return
             about: list[str | bytes] = [kept.id, str(mark.seq), str(life), sealed, kept.exact]
             self._write("keep", kept, [*about, *self._labels.of(kept)], len(sealed))
 
-    def save(self, member: Member, content: bytes, mark: Mark) -> None:
-        """Write a question soon, and tell the other processes."""
+    def save(self, member: Member, content: bytes, mark: Mark, *, again: bool = True) -> None:
+        """Write a question soon, and tell the other processes; `again` as above."""
         life = _life(member.expires - self._clock())
         if mark.epoch == self.epoch and life > 0:
-            sealed = codec.seal(self._secrets, member.tenant, member.id, content, mark.seq)
+            try:
+                sealed = codec.seal(self._secrets, member.tenant, member.id, content, mark.seq)
+            except Unready:
+                if again:
+                    self._once_ready(member.tenant, lambda: self.save(member, content, mark, again=False))
+                return
             bound = (member.partition, str(_OF_PARTITION))
             about: list[str | bytes] = [member.id, str(mark.seq), str(life), sealed, *bound]
             self._write("save", member, [*about, *self._labels.of(member)], len(sealed))
@@ -189,8 +203,26 @@ class Shared:
         """How many entries a tenant has. Raises one of `Outage`."""
         return int(await self._slow(self._call("size", tenant)))
 
+    async def having(self, tenant: str, label: str) -> list[str]:
+        """Ids of the entries that have a label. Raises one of `Outage`."""
+        return bytes(await self._slow(self._call("having", tenant, label))).decode().split()
+
+    def _once_ready(self, tenant: str, write: Callable[[], None]) -> None:
+        """Write what waits for its tenant's key, where there is room for it: a key is asked for once in a while."""
+        if len(self._unready) >= _UNREADY:
+            return
+
+        async def wait() -> None:
+            await self._secrets.ready(tenant, within=_SLOW)
+            write()
+
+        task = asyncio.ensure_future(wait())
+        self._unready.add(task)
+        task.add_done_callback(self._unready.discard)
+
     async def aclose(self) -> None:
         """Write what waits."""
+        await asyncio.gather(*self._unready, return_exceptions=True)
         await self.writing.aclose()
         await self._asking.quiet()
         await self._slowly.quiet()
@@ -203,6 +235,7 @@ class Shared:
             graves.note(tenant, EVERYTHING, last)
 
     async def _answer(self, call: Call, tenant: str, within: float) -> Found | None:
+        await self._secrets.ready(tenant, within=within)
         found = _known(await self._asking.ask(call, within=within))
         if not isinstance(found, list) or len(found) != 3:
             return None

@@ -245,6 +245,19 @@ class Shelf:
         except _FAILED as error:
             raise self._away(error) from error
 
+    async def about(self, tenant: str, subject: str | None) -> tuple[int, int]:
+        """Answers and questions of a subject, or of the tenant, wherever they are. Raises Unavailable."""
+        for label in sought(self._labels, tenant, {"subject": subject}, everything=subject is None):
+            ids = self._holdings.having(tenant, label)
+            if self._joined is not None:
+                try:
+                    ids |= set(await self._shared().having(tenant, label))
+                except _FAILED as error:
+                    raise self._away(error) from error
+            questions = sum(each.startswith("cq_") for each in ids)
+            return len(ids) - questions, questions
+        return 0, 0
+
     async def _read(self, ask: Callable[[Shared], Awaitable[Found | None]]) -> Kept | None:
         """An answer from Redis, kept here too; None where it cannot be had in time."""
         if self._joined is None or not self.trusted or self._joined.shared.resting:

@@ -17,7 +17,7 @@ from passerelle.cache.eligible import Eligibility, eligible
 from passerelle.cache.entry import Kept, Spot
 from passerelle.cache.flights import Flight
 from passerelle.cache.keeping import Asked, Given, Keeping, Origin
-from passerelle.cache.key import Ground, alike, labels_of, same, whose
+from passerelle.cache.key import Ground, alike, labels_of, person_of, same, whose
 from passerelle.cache.semantics import Embedding, Sight
 from passerelle.domain.ask import Ask, Route
 from passerelle.domain.cache import Caching, Reason
@@ -265,12 +265,11 @@ class Visit:
         if self._spot is None:
             assert self._verdict is not None  # noqa: S101 - set by `place`
             verdict, name = self._verdict, self._tenant.name
-            user = self._ask.body.get("user")
-            named = isinstance(user, str) and bool(user)
+            user = person_of(self._ask)
             # Whose question it is: nobody has more than one voice where others ask, and no key has more than one
             # where other keys do, whatever users it names.
             key = self._commons.secrets.hmac(name, "author", self._key_id.encode())
-            authors = (subject_of(self._commons.secrets, name, str(user)), key) if named else (key,)
+            authors = (subject_of(self._commons.secrets, name, user), key) if user else (key,)
             self._spot = Spot(
                 name,
                 self._partition(verdict),

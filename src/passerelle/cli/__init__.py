@@ -14,18 +14,22 @@ from passerelle.domain.errors import CannotRun
 
 # Where each verb stands. It is imported when it is asked for: what one needs takes another a second to load.
 _VERBS: Mapping[str, tuple[str, str]] = {
+    "audit": ("audit", "audit"),
     "cache": ("cache", "cache"),
     "check": ("configuration", "check"),
     "content": ("content", "content"),
     "costs": ("costs", "costs"),
     "diff": ("diff", "diff_verb"),
     "doctor": ("doctor", "doctor"),
+    "dpa": ("dpa", "dpa"),
     "explain": ("configuration", "explain_verb"),
     "import-litellm": ("import_litellm", "import_litellm_verb"),
     "jobs": ("jobs", "jobs"),
     "keys": ("keys", "keys"),
+    "privacy": ("privacy", "privacy"),
     "rag": ("rag", "rag"),
     "reload": ("reload", "reload"),
+    "rewrap-keys": ("rewrap_keys", "rewrap_keys"),
     "schema": ("configuration", "schema"),
     "serve": ("serve", "serve_verb"),
     "surveys": ("surveys", "surveys"),

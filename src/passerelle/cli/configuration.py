@@ -14,7 +14,9 @@ from passerelle.cli.operator import order
 from passerelle.cli.options import as_json, with_settings
 from passerelle.configured import load_file
 from passerelle.domain.ask import Capability, Needs
+from passerelle.domain.catalog import Catalog
 from passerelle.domain.errors import ConfigurationRefused
+from passerelle.routing import egress
 from passerelle.routing.explain import explain
 from passerelle.routing.live import read_text
 from passerelle.routing.schema import json_schema
@@ -51,8 +53,9 @@ def check(settings: Settings, strict: bool, json_: bool) -> None:
 
 
 @click.command("explain")
-@click.option("--tenant", required=True, help="The tenant that would ask.")
-@click.option("--model", required=True, help="The model it would ask for.")
+@click.option("--tenant", help="The tenant that would ask.")
+@click.option("--model", help="The model it would ask for.")
+@click.option("--egress", "egress_", is_flag=True, help="Instead: every host that this service connects to.")
 @click.option(
     "--needs",
     multiple=True,
@@ -63,19 +66,28 @@ def check(settings: Settings, strict: bool, json_: bool) -> None:
 @as_json
 @with_settings
 def explain_verb(
-    settings: Settings, tenant: str, model: str, needs: tuple[str, ...], live: bool, json_: bool
+    settings: Settings,
+    tenant: str | None,
+    model: str | None,
+    needs: tuple[str, ...],
+    *,
+    egress_: bool,
+    live: bool,
+    json_: bool,
 ) -> None:
     """Every target in order, and the reason each other one was left out; calls no backend."""
+    if egress_:
+        _show_egress(settings, json_=json_)
+        return
+    if tenant is None or model is None:
+        raise click.UsageError("Give --tenant and --model, or --egress.")
     if live:
         query = urlencode([("tenant", tenant), ("model", model), *(("needs", need) for need in needs)])
         report = order(settings, "GET", f"/admin/explain?{query}")
         shown = orjson.dumps(report["plan"], option=orjson.OPT_INDENT_2) if json_ else report["text"]
         click.echo(shown)
         sys.exit(0 if report["plan"]["targets"] else 1)
-    loaded = load_file(settings, read_text(settings.config))
-    catalog = loaded.catalog or loaded.draft
-    if catalog is None:
-        raise ConfigurationRefused(loaded.errors)
+    catalog = _drafted(settings)
     wanted = Needs(frozenset(Capability(need) for need in needs))
     explanation = explain(catalog, tenant, model, wanted)
     if json_:
@@ -83,6 +95,23 @@ def explain_verb(
     else:
         click.echo(explanation.as_text())
     sys.exit(0 if explanation.steps else 1)
+
+
+def _drafted(settings: Settings) -> Catalog:
+    """The configured catalog, also one that a policy refuses. Raises ConfigurationRefused."""
+    loaded = load_file(settings, read_text(settings.config))
+    catalog = loaded.catalog or loaded.draft
+    if catalog is None:
+        raise ConfigurationRefused(loaded.errors)
+    return catalog
+
+
+def _show_egress(settings: Settings, *, json_: bool) -> None:
+    found = egress.egress(_drafted(settings))
+    shown = (
+        orjson.dumps(egress.as_json(found), option=orjson.OPT_INDENT_2) if json_ else egress.as_text(found)
+    )
+    click.echo(shown)
 
 
 @click.command()

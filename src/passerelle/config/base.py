@@ -22,6 +22,12 @@ def is_url(value: str) -> bool:
     return whole and port != 0
 
 
+def host_of(url: str) -> str:
+    """`host:port` of such a URL."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
 def _secret_reference(value: str) -> str:
     if not re.fullmatch(_REFERENCE, value):
         raise ValueError(

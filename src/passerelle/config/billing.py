@@ -13,9 +13,11 @@ from pydantic import ValidatorFunctionWrapHandler as Reader
 
 from passerelle.config.base import URL, SecretReference, Strict, is_url, matching, written
 from passerelle.config.cost import Amount, CostFields, Currency
+from passerelle.config.parties import PartyFields
 from passerelle.domain.billing import Budget, Ceiling, Idle, OnExceed, Power, Sharing, Tax, Terms, Webhook
 from passerelle.domain.ledger import TokenKind
 from passerelle.domain.money import pico
+from passerelle.domain.people import is_about_people
 from passerelle.domain.prices import Basis
 
 _MOST_TAGS = 8
@@ -24,16 +26,6 @@ _EVENT = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$"
 _LABEL = r"^[^\x00-\x1f\x7f]{1,200}$"
 _DIRECTORIES = ("posix/", "right/")  # copies of the database; the second counts leap seconds
 _NOWHERE = frozenset({"localtime", "posixrules", "Factory"})
-# Words that, alone or as a part of a tag's name, say that its values are about people.
-_PEOPLE = frozenset(
-    {
-        "user", "users", "username", "userid", "uid", "login", "person", "people", "employee", "student",
-        "email", "emails", "mail", "courriel", "phone", "tel", "telephone", "firstname", "lastname",
-        "surname", "fullname", "prenom", "nom", "address", "adresse", "birthdate", "birthday", "dob", "ssn", "nir",
-        "iban", "passport", "ip",
-    }
-)  # fmt: skip
-_PEOPLE_ALONE = frozenset({"name", "names", "who", "age", "gender", "birth"})
 
 
 def _exact(value: Any, *, most: int, places: int, least: int = 0) -> Decimal:
@@ -74,8 +66,7 @@ def _threshold(value: Any) -> Any:
 def _tag(value: str) -> str:
     if not re.fullmatch(_TAG, value):
         raise ValueError("is not a tag; use at most 64 of a-z, 0-9, _ . and -")
-    words = [word for word in re.split(r"[._-]+", value) if word]
-    if set(words) & _PEOPLE or "".join(words) in _PEOPLE | _PEOPLE_ALONE:
+    if is_about_people(value):
         raise ValueError(
             "promises personal data, which no report may hold; name what is paid for, such as project or team"
         )
@@ -338,7 +329,7 @@ class CapacityFields(Strict):
         return Sharing(dict(self.weights), Idle.FIXED, dict(self.idle))
 
 
-class WebhookFields(Strict):
+class WebhookFields(PartyFields):
     """Somebody who is told of events by HTTP."""
 
     url: HookUrl = Field(

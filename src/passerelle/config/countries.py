@@ -26,3 +26,15 @@ def check_country(value: str) -> str:
     meant = MISTAKEN.get(value.upper(), value.upper())
     example = meant if meant in COUNTRIES else "FR"
     raise ValueError(f"is not a country; write an ISO 3166-1 code of two capitals, such as {example}")
+
+
+# European Commission, decisions under article 45 of the GDPR (and of directive 95/46/EC, which are in force by it), as
+# known in November 2026. Not the United States: there, a decision covers the entities that are listed, and no others.
+EU = frozenset(
+    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()  # noqa: SIM905
+)
+EEA = EU | {"IS", "LI", "NO"}  # EEA Agreement, 2 May 1992
+ADEQUATE = frozenset("AD AR BR CA CH FO GB GG IL IM JE JP KR NZ UY".split())  # noqa: SIM905
+
+# Names for groups of countries that may stand in place of a list.
+GROUPS = {"EU": EU, "EEA": EEA, "ADEQUATE": ADEQUATE}

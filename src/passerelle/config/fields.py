@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from passerelle.config.base import URL, SecretReference, Strict, is_url
+from passerelle.config.base import URL, SecretReference, Strict, host_of, is_url
 from passerelle.config.billing import CapacityFields, PowerFields
 from passerelle.config.cost import CostWords, cost_field
-from passerelle.config.countries import check_country
 from passerelle.config.durations import Duration
 from passerelle.config.limits import ConcurrencyFields
+from passerelle.config.parties import PartyFields
 from passerelle.domain.ask import Capability, Task
-from passerelle.domain.catalog import Location, Party, TimeLimits
+from passerelle.domain.catalog import Party, TimeLimits
 from passerelle.domain.limits import Concurrency
 
 
@@ -31,28 +26,7 @@ def _plain_url(value: str) -> str:
     return value.rstrip("/")
 
 
-Country = Annotated[
-    str, AfterValidator(check_country), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"})
-]
 Url = Annotated[str, AfterValidator(_plain_url), WithJsonSchema({"type": "string", "pattern": URL})]
-
-
-class LocationFields(Strict):
-    """Two facts: where data is processed, and which legal party processes it."""
-
-    country: Country | None = Field(
-        default=None, description="Where data is processed: an ISO 3166-1 code.", examples=["FR"]
-    )
-    operator: str | None = Field(
-        default=None,
-        min_length=1,
-        description="The legal party that runs it; `self` is the operator of this Passerelle.",
-        examples=["self"],
-    )
-
-    def value(self) -> Location:
-        """The frozen value."""
-        return Location(self.country, self.operator)
 
 
 class TimeoutFields(Strict):
@@ -75,24 +49,15 @@ class TimeoutFields(Strict):
         return TimeLimits(self.connect, self.first_content, self.between_chunks, self.total, after)
 
 
-class BackendOptions(Strict):
+class BackendOptions(PartyFields):
     """What every kind of backend takes; a kind's own model adds its fields and narrows `kind`."""
 
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.CHAT})
     lacks: ClassVar[frozenset[Capability]] = frozenset()
 
     kind: str = Field(description="The dialect the backend speaks.")
-    location: LocationFields | None = Field(
-        default=None,
-        description="Where it is and who runs it; a policy refuses what is not known.",
-        examples=[{"country": "FR", "operator": "self"}],
-    )
     timeouts: TimeoutFields = Field(default=TimeoutFields(), description="The four time limits of a try.")
     required: bool = Field(default=False, description="An unset secret is an error, not a warning.")
-    trains: bool | None = Field(default=None, description="Does the party train on what it is sent?")
-    retention_days: int | None = Field(
-        default=None, ge=0, description="How long the party keeps what it is sent."
-    )
     cost: CostWords | None = cost_field(
         "What it costs: a price, or `auto` for the provider's own list.",
         {"per_hour": 0.76, "currency": "EUR"},
@@ -118,17 +83,9 @@ class BackendOptions(Strict):
             return Concurrency(stated, least=min(4, stated))
         return stated.value() if stated else Concurrency()
 
-    def where(self) -> Location:
-        """Where this backend processes data and who runs it."""
-        return self.location.value() if self.location else Location()
-
     def parties(self, name: str) -> tuple[Party, ...]:
         """Everyone who sees what is sent to the backend of this name."""
-        where = self.where()
-        own = where.operator == "self"
-        trains = False if self.trains is None and own else self.trains
-        retention = 0 if self.retention_days is None and own else self.retention_days
-        return (Party(name, where, trains, retention),)
+        return (self.as_party(name),)
 
     def secrets(self) -> dict[str, str]:
         """Field name to secret reference, for every secret that is set."""
@@ -149,6 +106,10 @@ class BackendOptions(Strict):
     def able(self) -> frozenset[Task]:
         """The tasks that a backend with these options can do."""
         return self.tasks
+
+    def reaches(self) -> frozenset[str]:
+        """Hosts that it connects to, as `wire/destinations` has them; none where it connects to none."""
+        return frozenset()
 
     def payer(self) -> str | None:
         """The organisation that pays for what this backend is asked, where one is named."""
@@ -187,6 +148,10 @@ class UrlOptions(TokenOptions):
     url: Url = Field(
         description="The server's base; /v1 is added to a bare host.", examples=["http://host:8000"]
     )
+
+    def reaches(self) -> frozenset[str]:
+        """That of the server."""
+        return frozenset({host_of(self.url)})
 
     @model_validator(mode="after")
     def _no_route_in_url(self) -> Self:

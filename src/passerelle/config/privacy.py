@@ -116,6 +116,10 @@ class PrivacyFields(Strict):
     @model_validator(mode="after")
     def _said(self) -> Self:
         redact = self.redact
-        if isinstance(redact, RedactionFields) and redact.names is Names.PRESIDIO and Datum.NAME not in redact.kinds:
+        if (
+            isinstance(redact, RedactionFields)
+            and redact.names is Names.PRESIDIO
+            and Datum.NAME not in redact.kinds
+        ):
             raise ValueError("finds names by a model and does not redact them; add `name` to `redact.kinds`")
         return self

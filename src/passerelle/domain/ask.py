@@ -83,6 +83,7 @@ class Ask:
     use: str = ""  # what it is for, where Passerelle itself asks
     wishes: Wishes = NO_WISHES  # of the cache
     collection: str = ""  # whose passages its words hold: what is deleted there takes the answer with it
+    subject: str = ""  # the pseudonym of the person it is for; where there is one, `body` holds no name of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from passerelle.domain.ask import Capability, Task
@@ -18,7 +19,7 @@ from passerelle.domain.guardrails import Guardrail
 from passerelle.domain.identity import Issuer
 from passerelle.domain.limits import Concurrency, Limits
 from passerelle.domain.prices import Stated
-from passerelle.domain.privacy import Privacy
+from passerelle.domain.privacy import Datum, Privacy
 from passerelle.domain.rag import Rag
 from passerelle.domain.survey_work import SurveyRules
 
@@ -29,6 +30,16 @@ class Location:
 
     country: str | None = None  # ISO 3166-1 alpha-2, None = unknown
     operator: str | None = None  # "self" or the party's name, None = unknown
+    seat: str | None = None  # where that party is established, None = unknown
+
+
+class Transfer(StrEnum):
+    """What makes a transfer to somebody outside the EEA lawful (GDPR, chapter V)."""
+
+    ADEQUACY = "adequacy"  # article 45: the country is one of those whose law suffices
+    DPF = "dpf"  # decision 2023/1795, of the entity that is listed
+    SCC = "scc"  # decision 2021/914
+    BCR = "bcr"  # article 47
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,20 @@ class Party:
     location: Location = Location()
     trains: bool | None = None  # does it train on what it is sent? None = unknown
     retention_days: int | None = None  # None = unknown
+    pinned: bool | None = None  # is the place promised? None = unknown
+    transfers: frozenset[Transfer] = frozenset()  # tools that are in force with it
+    unnamed: bool = False  # somebody else chooses who it is, once the data is there
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What Passerelle itself stands on, or tells, where that is somebody else's."""
+
+    name: str
+    kind: str  # database, cache, vectors, logs, telemetry, backups, hosting or webhook
+    party: Party
+    tenants: frozenset[str] | None = None  # whose data reaches it; None = everybody's
+    off: bool = False  # only for want of a secret: the next start may have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +177,11 @@ class Policy:
     operators: frozenset[str] | None = None
     training: bool = True  # False: the party must be known not to train
     max_retention_days: int | None = None
+    seats: frozenset[str] | None = None  # where the legal party must be established: countries
+    transfers: frozenset[Transfer] | None = None  # one of these must be in force with a party outside the EEA
+    pinned: bool = False  # True: the place must be promised
+    degraded: bool = True  # False: no degraded answers, whatever the tenant says
+    redact: frozenset[Datum] = frozenset()  # what the tenant must have replaced before anybody but us sees it
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +223,7 @@ class Catalog:
     currency: str = "EUR"  # of the operator's reports, ISO 4217
     time_zone: str = "UTC"  # of the operator's months, an IANA name
     webhooks: tuple[Webhook, ...] = ()
+    systems: tuple[System, ...] = ()  # what it stands on and whom it tells, as far as said
     cors_origins: frozenset[str] = frozenset()  # origins whose pages may call from a browser
     source: str = "providers.yaml"
     warnings: tuple[str, ...] = field(default=())

@@ -122,6 +122,12 @@ class Began:
     use: str = ""  # what it was for, where Passerelle itself asked: `rag`, `cache`, `job`, ...
     held: int | None = None  # pico-units of the price's currency; None = not known
     held_currency: str | None = None
+    subject: str = (
+        ""  # the pseudonym of the person it is for: kept beside the tables of the ledger, never in them
+    )
+    # Of a tenant that is bound: `policy` (its name and the hash of its rules), `operator` (the legal party that it went
+    # to) and `left_out` (places that a rule has forbidden, with the rule's id). None = nothing binds the tenant.
+    evidence: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

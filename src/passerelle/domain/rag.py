@@ -239,6 +239,7 @@ class Question:
     patience: float | None = None  # seconds after which an answer is of no use
     request_id: str = ""
     sought: str = ""
+    subject: str = ""  # the pseudonym of whoever asks; where there is one, `options` holds no name of it
 
     @property
     def asked(self) -> str:
@@ -301,6 +302,7 @@ class Answered:
     conversation: str | None = None
     finish_reason: str = "stop"
     overhead: float = 0.0  # seconds of the total in which no model was waited for
+    disclosure: str = ""  # what its reader is to be told of who answers
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 LONGEST_TEXT = 100_000  # characters of one chunk
+_LONGEST_SEALED = 6 * LONGEST_TEXT  # four bytes a character, and a third more in base64
 LONGEST_QUESTION = 20_000  # characters
 LONGEST_NAME = 200  # characters of a name or an id
 MOST_HITS = 200  # of one search
@@ -56,7 +57,8 @@ class Chunk:
     """A passage of a document, whole enough to be read on its own. Raises ValueError.
 
     `start` and `end` are offsets in characters of the document's text (on `page`, where it has pages). Without
-    `groups` it is open to everybody of the tenant, else to members of any of them. `metadata` are JSON values.
+    `groups` it is open to everybody of the tenant, else to members of any of them. `metadata` are JSON values. `words`
+    are there where text, title and headings are sealed: what it is found by while it is written, and never stored.
     """
 
     id: str
@@ -70,13 +72,15 @@ class Chunk:
     language: str = ""  # ISO 639-1; empty: found out from the text
     groups: frozenset[str] = frozenset()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    words: str | None = None
 
     def __post_init__(self) -> None:
         named(self.id, "id of a chunk")
         named(self.document, "id of a document")
-        if len(self.text) > LONGEST_TEXT:
+        longest = LONGEST_TEXT if self.words is None else _LONGEST_SEALED
+        if len(self.text) > longest:
             raise ValueError(f"A chunk has at most {LONGEST_TEXT} characters.")
-        if len(self.title) + sum(map(len, self.headings)) > LONGEST_TEXT:
+        if len(self.title) + sum(map(len, self.headings)) > longest:
             raise ValueError("The title and headings of a chunk are too long.")
         _groups(self.groups)
         if taken := sorted(RESERVED.intersection(self.metadata)):
@@ -85,6 +89,8 @@ class Chunk:
     @property
     def indexed(self) -> str:
         """What its words are found by: the title and headings help more than they cost."""
+        if self.words is not None:
+            return self.words
         return "\n".join(part for part in (self.title, *self.headings, self.text) if part)
 
 

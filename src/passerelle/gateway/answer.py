@@ -20,6 +20,8 @@ from passerelle.gateway.record import Attempt, Outcome
 from passerelle.gateway.relay import Relay
 from passerelle.gateway.trial import answer_bytes, said_of
 from passerelle.guardrails.watch import Watch as OutputWatch
+from passerelle.redaction.restore import Restoration, Restoring
+from passerelle.subjects.prompts import Listener
 
 LARGEST = (
     2 * 1024 * 1024
@@ -37,7 +39,7 @@ _LINGER = (
 class Answer:
     """An answer that has begun: a whole body, or a stream past its first content."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - who has a part in it
         self,
         ask: Ask,
         started: Started,
@@ -48,10 +50,11 @@ class Answer:
         pace: int | None = None,
         watch: OutputWatch | None = None,
         visit: Visit | None = None,
+        heard: Listener | None = None,
     ) -> None:
         """`pace` is the most tokens a second of a stream; `watch` looks at what is relayed, and may hold it back.
 
-        `visit` is told what was answered, so that the cache can keep it.
+        `visit` is told what was answered, so that the cache can keep it; `heard` hears what the engine says, as it says it.
         """
         self._ask = ask
         self._started = started
@@ -68,11 +71,18 @@ class Answer:
             monotonic() - ask.arrived - sum([each.seconds + each.waited for each in bill.attempts])
         )
         self.facts = _facts(started, bill.attempts, visit)
+        if bill.policy is not None:
+            self.facts.append((POLICY, header(bill.policy)))
         self.standings = bill.standings
         self._after = started.spec.limits.after_hangup
         self._watch = watch
         self._watched = False  # is what was held back given out?
         self._visit = visit
+        self._restored: bytes | None = None  # a whole body, with what was taken out of its request
+        self._restoring: Restoring | None = None  # of a stream
+        self._heard = heard
+        if heard is not None:
+            heard.take(started.head if self.streams else started.reply.body)
         # What was given out, where the cache may keep it.
         self._given: list[bytes] | None = None
         self._room = LARGEST
@@ -84,7 +94,7 @@ class Answer:
     @property
     def body(self) -> bytes:
         """The whole body; empty for a stream."""
-        return self._started.reply.body
+        return self._started.reply.body if self._restored is None else self._restored
 
     @property
     def streams(self) -> bool:
@@ -93,7 +103,7 @@ class Answer:
 
     async def read(self) -> bytes:
         """The next block of events for the caller; b"" once the engine has finished. Raises UpstreamFailed."""
-        if self._watch is None and self._pace is None and self._given is None:
+        if self._watch is None and self._pace is None and self._given is None and self._restoring is None:
             return await self._relayed()
         block = await (self._relayed() if self._watch is None else self._released(self._watch))
         if self._given is not None:
@@ -103,7 +113,16 @@ class Answer:
                 self.unkept()
         if self._pace is not None and block:
             await self._pace.sent(block.count(b"\n\n"))
-        return block
+        if self._restoring is None:
+            return block
+        return self._restoring.take(block) if block else self._restoring.finish()
+
+    def restore(self, restoration: Restoration) -> None:
+        """Put back what was taken out of the request, in what its caller gets; all else has seen it without."""
+        if self.streams:
+            self._restoring = restoration.stream()
+        else:
+            self._restored = restoration.whole(self.body)
 
     async def check(self) -> None:
         """Have the guardrails look at a whole answer. Raises Blocked."""
@@ -171,6 +190,8 @@ class Answer:
             if not block:
                 relay.end()
             elif out := relay.take(block):
+                if self._heard is not None:
+                    self._heard.take(out)
                 return out
         return b""
 
@@ -218,6 +239,8 @@ class Answer:
             self._bill.usage = relay.usage
         said, received = self._used()
         whole = relay is None or relay.done
+        if self._heard is not None:
+            self._heard.ends(self._started.target.backend, whole=whole)
         self._bill.settle(outcome, code, said=said, received=received, whole=whole)
 
     def _used(self) -> tuple[Sequence[object], int]:
@@ -266,6 +289,9 @@ class Answer:
                 self.settle(Outcome.HUNG_UP)
             finally:
                 self._leave()
+
+
+POLICY = b"x-passerelle-policy"  # the name and the hash of the rules that permitted it
 
 
 def _facts(started: Started, attempts: Sequence[Attempt], visit: Visit | None) -> list[tuple[bytes, bytes]]:

@@ -18,7 +18,7 @@ from passerelle.gateway.record import HANGUP, Attempt
 from passerelle.gateway.relay import Relay
 from passerelle.gateway.tries import Next, Tries
 from passerelle.gateway.watch import Engagement, Watch
-from passerelle.policy.judge import judge
+from passerelle.policy.judge import Verdict, judged
 
 _log = structlog.get_logger(__name__)
 
@@ -71,13 +71,15 @@ async def start(
 ) -> Started:
     """The first answer that begins, engaged with its target. Raises the failure most worth telling if none does."""
     opened = asyncio.get_running_loop().time()
+    refused: Verdict | None = None
     while (turn := tries.next()) is not None:
         if turn.pause:
             await asyncio.sleep(turn.pause)
         target = turn.target
         spec = edition.catalog.backends[target.backend]
         # The plan has asked already. Asked again because nothing else stands between a tenant's data and a party.
-        if judge(tenant.policy, spec.parties_of(target)) is not None:
+        if (verdict := judged(tenant, spec.parties_of(target))) is not None:
+            refused = refused or verdict
             continue
         deadline = opened + spec.limits.total
         first = min(deadline, opened + ask.patience) if ask.patience else deadline
@@ -103,8 +105,10 @@ async def start(
             return started
         tries.failed(turn, started, patient=spec.patient)
     if not tries.failures:
+        told = f": {refused.reason}" if refused else ""
         raise PolicyRefused(
-            f"The policy of {tenant.name} permits no target of {ask.model!r} any more.", code="R01"
+            f"The policy of {tenant.name} permits no target of {ask.model!r} any more{told}.",
+            code=refused.rule if refused else "R01",
         )
     raise tries.verdict()
 

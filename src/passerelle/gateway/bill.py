@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
 
@@ -19,9 +19,10 @@ from passerelle.gateway.books import Books
 from passerelle.gateway.edition import Edition
 from passerelle.gateway.pricing import Charged
 from passerelle.gateway.record import Attempt, Outcome, Record, Sink
-from passerelle.gateway.trial import Trial, sizes
+from passerelle.gateway.trial import Foreseen, Trial, sizes
 from passerelle.ledger.holds import Hold
 from passerelle.limits.limiter import Permit
+from passerelle.routing.plan import Plan
 
 _log = structlog.get_logger(__name__)
 
@@ -32,8 +33,8 @@ _UNUSED = frozenset({Outcome.REFUSED, Outcome.CACHED, Outcome.FAILED})
 class Bill:
     """Holds what a request may cost, writes down its tries, and hands every sink exactly one record of it."""
 
-    __slots__ = ("_ask", "_books", "_caller", "_charged", "_edition", "_hold", "_left", "_permit", "_settled", "_sinks", "_sizes",
-                 "_tenant", "_trial", "attempts", "opened", "usage", "verdicts")  # fmt: skip
+    __slots__ = ("_ask", "_books", "_caller", "_charged", "_edition", "_hold", "_left", "_permit", "_plan", "_settled", "_sinks", "_sizes",
+                 "_tenant", "_trial", "attempts", "opened", "replaced", "usage", "verdicts")  # fmt: skip
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Bill:
         self._settled = False
         self._hold: Hold | None = None
         self._permit: Permit | None = None
+        self._plan: Plan | None = None
         self._sizes: tuple[int, int] | None = None  # the most tokens of each side
         self._trial: Trial | None = None
         self._charged = 0  # pico-units, of tries that are over
@@ -62,11 +64,17 @@ class Bill:
         self.attempts: list[Attempt] = []
         self.usage: Usage | None = None
         self.verdicts: list[Verdict] = []
+        self.replaced: Mapping[str, int] = {}  # personal data, by kind
 
     def names(self, model: str) -> None:
         """The model that was asked for by an alias: it is budgeted, sold and written down by its own name."""
         if model != self._ask.model:
             self._ask = replace(self._ask, model=model)
+
+    def redacted(self, ask: Ask, counts: Mapping[str, int]) -> None:
+        """What is written down is of the ask without personal data; how often each kind was replaced."""
+        self._ask = replace(self._ask, body=ask.body)
+        self.replaced = counts
 
     async def hold(self, targets: tuple[Target, ...]) -> tuple[Target, ...]:
         """Hold the most that one try of these can be charged; the targets that may be tried for it.
@@ -87,6 +95,15 @@ class Bill:
     def permitted(self, permit: Permit) -> None:
         """The limits of its tenant let it pass; what it uses of them is settled with it."""
         self._permit = permit
+
+    def decided(self, plan: Plan) -> None:
+        """Where it may be tried, and by which rules: the evidence of each try."""
+        self._plan = plan
+
+    @property
+    def policy(self) -> str | None:
+        """The name and the hash of the rules that were asked; None where none binds its tenant."""
+        return self._plan.policy if self._plan is not None else None
 
     async def reserve(self) -> None:
         """Set aside the most tokens that one try can use. Raises OverLimit."""
@@ -173,8 +190,7 @@ class Bill:
             caller=self._caller,
             tenant=self._tenant,
             target=target,
-            sequence=len(self.attempts) + 1,
-            most=self.sizes,
+            foreseen=Foreseen(len(self.attempts) + 1, self.sizes, self._plan),
         )
 
     def hit(self, target: Target, said: Sequence[object]) -> None:
@@ -248,6 +264,7 @@ class Bill:
             code=code,
             charged=self._charged,
             verdicts=tuple(self.verdicts),
+            redacted=tuple(self.replaced.items()),
         )
         for sink in self._sinks:
             try:

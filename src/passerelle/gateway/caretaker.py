@@ -15,7 +15,9 @@ from passerelle.domain.cache import Reason
 from passerelle.domain.errors import Forbidden
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.recall import origin
+from passerelle.redaction.redactor import Redactors
 from passerelle.routing.plan import find_model, refuse_empty
+from passerelle.subjects.people import People
 from passerelle.telemetry.cache_metrics import CacheMetrics
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Caretaker:
         editions: Editions,
         told: CacheMetrics,
         *,
+        people: People,
         since: float,
     ) -> None:
         """`to_erase` opens it where something may be kept that this process knows nothing of."""
@@ -39,7 +42,9 @@ class Caretaker:
         self._to_erase = to_erase
         self._editions = editions
         self._told = told
+        self._people = people
         self._since = since
+        self._redactors = Redactors()
 
     async def stats(self, tenant: str) -> Stats:
         """As `Desk`."""
@@ -126,6 +131,8 @@ class Caretaker:
         known = edition.catalog.tenants.get(tenant)
         if known is None:
             raise Forbidden(f"The tenant {tenant!r} is not configured any more.", code="tenant_removed")
+        ask, _ = self._people.named(known, ask)
+        ask, _ = await self._redactors.redact(known.privacy.redaction, ask)
         model = find_model(edition.catalog, known, ask.model, ask.route.task)
         opened = self._opened()
         visit = (
@@ -150,9 +157,18 @@ class Caretaker:
         opened = await self._to_erase()
         if opened is None:
             return 0
-        return await opened.commons.shelf.purge(
-            tenant, subject=subject_of(opened.commons.secrets, tenant, user)
-        )
+        secrets, shelf = opened.commons.secrets, opened.commons.shelf
+        # As it stands, it may be a pseudonym, or a name from before names were replaced.
+        found = [subject_of(secrets, tenant, each) for each in (self._people.of(tenant, user), user)]
+        return sum([await shelf.purge(tenant, subject=subject) for subject in found])
+
+    async def about(self, tenant: str, user: str | None) -> tuple[int, int]:
+        """How many answers and how many questions there are of a `user`; None: of the tenant. Raises Unavailable."""
+        opened = await self._to_erase()
+        if opened is None:
+            return 0, 0
+        subject = None if user is None else subject_of(opened.commons.secrets, tenant, user)
+        return await opened.commons.shelf.about(tenant, subject)
 
     async def _kept(self, tenant: str, answer: str) -> Kept | None:
         opened = await self._to_erase()

@@ -59,6 +59,11 @@ class Edition:
         """What every open backend last said of itself; None for one that was not asked yet."""
         return {name: shared.survey for name, shared in self._backends.items()}
 
+    def survey(self, name: str) -> Survey | None:
+        """What one of them last said of itself; None where it was not asked, or is none of this edition's."""
+        shared = self._backends.get(name)
+        return shared.survey if shared is not None else None
+
     def learn(self, name: str, survey: Survey, asked: frozenset[str]) -> None:
         """Remember what a backend said when it was asked about these model ids.
 

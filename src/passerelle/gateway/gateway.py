@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from typing import TypeVar
 
 from passerelle.cache.visit import Visit
 from passerelle.domain.ask import Ask, Task
@@ -23,13 +24,16 @@ from passerelle.gateway.tries import Tries
 from passerelle.gateway.watch import Engagement, Watch
 from passerelle.guardrails.guard import Guard, Guards
 from passerelle.limits.limiter import Limiter, Permit
+from passerelle.redaction.redactor import Redacted, Redactors
 from passerelle.routing.plan import Plan, find_model, refuse_empty
+from passerelle.subjects.people import People
+from passerelle.subjects.prompts import Listener, Prompts
 
 
 class Gateway:
     """Answers asks of callers on the current edition of the configuration."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that it stands on
         self,
         editions: Editions,
         *,
@@ -39,9 +43,11 @@ class Gateway:
         watch: Watch,
         limiter: Limiter,
         guards: Guards,
+        people: People,
         recall: Recall | None = None,
+        prompts: Prompts | None = None,
     ) -> None:
-        """`recall`: answers are kept, for tenants that say so."""
+        """`recall`: answers are kept, for tenants that say so; `prompts`: what was asked and answered is."""
         self._editions = editions
         self._books = books
         self._sinks = sinks
@@ -49,7 +55,10 @@ class Gateway:
         self.watch = watch
         self._limiter = limiter
         self._guards = guards
+        self.people = people
         self._recall = recall
+        self._prompts = prompts
+        self._redactors = Redactors()
         self._finishing: set[asyncio.Task[None]] = set()
 
     async def admit(self, caller: Caller, model: str | None = None) -> Permit:
@@ -74,13 +83,19 @@ class Gateway:
         try:
             catalog = edition.catalog
             tenant = tenant_of(caller, catalog)
+            ask, subjects = self.people.named(tenant, ask)
             bill = Bill(caller, ask, tenant=tenant, edition=edition, books=self._books, sinks=self._sinks)
             model = await self._admit(caller, tenant, ask, edition=edition, bill=bill, permit=permit)
+            self.people.admit(tenant.name, subjects)
+            ask, redacted = await self._redactors.redact(tenant.privacy.redaction, ask)
+            if redacted is not None:
+                bill.redacted(ask, redacted.counts)
             # What Passerelle asks for itself was looked at where it came from, and looking would never end.
             guard = None if ask.use else self._guards.of(tenant, model.name)
             if guard is not None:
                 await _look(guard, ask, bill)
             plan = edition.plan(tenant, model, ask.needs)
+            bill.decided(plan)
             refuse_empty(plan, tenant)
             if tenant.cache is not None and self._recall is not None:
                 visit = self._recall.visit(caller, tenant, ask, model=model.name)
@@ -88,11 +103,12 @@ class Gateway:
                 recalled = await self._recalled(visit, plan, tenant, ask, edition=edition, bill=bill)
                 if recalled is not None:
                     self._editions.leave(edition)
-                    return recalled
+                    return _restored(recalled, redacted)
             elif ask.wishes.only_kept:
                 raise refuse_unkept()
+            heard = self._prompts.listener(caller, tenant, ask) if self._prompts is not None else None
             answer = await self._start(
-                plan, tenant, ask, edition=edition, bill=bill, guard=guard, visit=visit
+                plan, tenant, ask, edition=edition, bill=bill, guard=guard, visit=visit, heard=heard
             )
         except BaseException as error:
             try:
@@ -108,7 +124,7 @@ class Gateway:
             raise
         if not answer.streams:
             await _check(answer)
-        return answer
+        return _restored(answer, redacted)
 
     async def _recalled(
         self, visit: Visit, plan: Plan, tenant: Tenant, ask: Ask, *, edition: Edition, bill: Bill
@@ -132,6 +148,7 @@ class Gateway:
         bill: Bill,
         guard: Guard | None,
         visit: Visit | None,
+        heard: Listener | None,
     ) -> Answer:
         """What a target has begun to answer, once the money and the tokens for it are set aside."""
         targets = await bill.hold(self._order(plan, tenant, ask))
@@ -156,6 +173,7 @@ class Gateway:
                 pace=tenant.limits.tokens_per_second,
                 watch=guard.output(ask) if guard is not None else None,
                 visit=visit,
+                heard=heard,
             )
         except BaseException:
             if started.reply.stream is not None:
@@ -227,6 +245,18 @@ async def _look(guard: Guard, ask: Ask, bill: Bill) -> None:
     except Blocked as blocked:
         bill.verdicts += blocked.verdicts
         raise
+
+
+Held = TypeVar("Held", Answer, Recalled)
+
+
+def _restored(answer: Held, redacted: Redacted | None) -> Held:
+    """The answer as its caller gets it. The cache, guardrails and logs have seen it without what is put back."""
+    if redacted is not None:
+        answer.facts.append((b"x-passerelle-redacted", b"%d" % redacted.total))
+        if redacted.restore is not None:
+            answer.restore(redacted.restore)
+    return answer
 
 
 async def _check(answer: Answer) -> None:

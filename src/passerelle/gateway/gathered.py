@@ -202,7 +202,7 @@ def _key(began: Began) -> _Key:
     tags = tuple(sorted(began.tags.items())) if began.tags else ()
     priced = began.held is not None
     return (began.tenant, began.key_id, began.model, began.backend, began.target, began.country, began.catalog,
-            began.route, tags, priced, began.held_currency)  # fmt: skip
+            began.route, tags, priced, began.held_currency, began.subject)  # fmt: skip
 
 
 def _opened(began: Began) -> _Record:

@@ -39,6 +39,8 @@ def meter(metrics: Metrics) -> Sink:
         for verdict in record.verdicts:
             blocked = "yes" if verdict.blocked else "no"
             metrics.load.verdicts.labels(record.tenant, verdict.rule, verdict.side.value, blocked).inc()
+        for kind, times in record.redacted:
+            metrics.load.redacted.labels(record.tenant, kind).inc(times)
         for attempt in record.attempts:
             attempts(attempt.backend, attempt.fault.value if attempt.fault else "").inc()
             if attempt.waited:

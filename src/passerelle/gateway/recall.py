@@ -15,7 +15,7 @@ from passerelle.domain.errors import NotKept
 from passerelle.gateway.bill import Bill
 from passerelle.gateway.edition import Edition
 from passerelle.gateway.recalled import Recalled
-from passerelle.policy.judge import judge
+from passerelle.policy.judge import judged
 from passerelle.routing.plan import Plan
 
 _MOST = 10_000  # plans whose ground is remembered; past it the memory starts afresh
@@ -68,11 +68,17 @@ class Recall:
 
 
 def origin(kept: Kept, plan: Plan, tenant: Tenant, edition: Edition) -> Target | None:
-    """The target that a kept answer came from, where the plan has it and the policy permits it now."""
+    """The target that a kept answer came from, where the plan has it and the policy permits it now.
+
+    What is known of a backend may have changed since: of a tenant that is bound, an answer that was made elsewhere than
+    where the backend is now is not given again.
+    """
     for target in plan.targets:
         if target.backend == kept.backend and target.model == kept.target:
             spec = edition.catalog.backends[target.backend]
-            if judge(tenant.policy, spec.parties_of(target)) is None:
+            if plan.policy is not None and kept.country != spec.place_of(target).country:
+                return None
+            if judged(tenant, spec.parties_of(target)) is None:
                 return target
     return None
 

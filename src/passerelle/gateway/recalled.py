@@ -8,10 +8,11 @@ from time import monotonic
 from passerelle.cache.replay import events, whole
 from passerelle.cache.visit import Found
 from passerelle.domain.ask import Ask
-from passerelle.gateway.answer import Answer, header
+from passerelle.gateway.answer import POLICY, Answer, header
 from passerelle.gateway.bill import Bill
 from passerelle.gateway.pace import Pace
 from passerelle.gateway.record import Outcome
+from passerelle.redaction.restore import Restoration, Restoring
 
 
 class Recalled:
@@ -20,9 +21,12 @@ class Recalled:
     def __init__(self, ask: Ask, found: Found, *, bill: Bill, pace: int | None = None) -> None:
         """`pace` is the most tokens a second of a stream."""
         self.streams = ask.stream
+        self._restoring: Restoring | None = None
         self.body = b"" if ask.stream else whole(found.kept, ask, now=found.at)
         self.standings = bill.standings
         self.facts = _facts(found)
+        if bill.policy is not None:
+            self.facts.append((POLICY, header(bill.policy)))
         self.overhead = monotonic() - ask.arrived
         self._cost = bill.free()
         self._events: Iterator[bytes] = (
@@ -30,14 +34,21 @@ class Recalled:
         )
         self._pace = Pace(pace) if pace and ask.stream else None
 
+    def restore(self, restoration: Restoration) -> None:
+        """Put back what was taken out of the request."""
+        if self.streams:
+            self._restoring = restoration.stream()
+        else:
+            self.body = restoration.whole(self.body)
+
     async def read(self) -> bytes:
         """The next block of events; b"" after the last."""
-        if self._pace is None:
-            return b"".join(self._events)
-        block = next(self._events, b"")
-        if block:
+        block = b"".join(self._events) if self._pace is None else next(self._events, b"")
+        if block and self._pace is not None:
             await self._pace.sent(1)
-        return block
+        if self._restoring is None:
+            return block
+        return self._restoring.take(block) if block else self._restoring.finish()
 
     async def check(self) -> None:
         """Guardrails have looked at it when it was first given; rules that changed since lead to other answers."""

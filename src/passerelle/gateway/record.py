@@ -61,6 +61,9 @@ class Record:
     code: str | None = None  # of the error, when there was one
     charged: int = 0  # to the tenant, in pico-units of the operator's currency
     verdicts: tuple[Verdict, ...] = ()  # of guardrails that found something
+    redacted: tuple[
+        tuple[str, int], ...
+    ] = ()  # kinds of personal data that were taken out, and how often each
 
 
 Sink = Callable[[Record], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from time import monotonic
 from types import UnionType
@@ -25,6 +25,7 @@ from passerelle.gateway.record import Outcome
 from passerelle.gateway.relay import text_bytes
 from passerelle.ledger.quotes import Quote
 from passerelle.ledger.usage import Counted, counted
+from passerelle.routing.plan import Plan
 
 _log = structlog.get_logger(__name__)
 
@@ -42,6 +43,15 @@ _MOST_FIGURES = 64  # in a group
 _MOST = 10**12  # tokens: more than anything could cost, and few enough for any price to be written down
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What is known of a try before it: `most` are the tokens that each side can have, `plan` why it may be made."""
+
+    sequence: int  # 1 for the first of a request
+    most: tuple[int, int]
+    plan: Plan | None = None
+
+
 class Trial:
     """One try on one target, from before its first byte to its end."""
 
@@ -57,10 +67,8 @@ class Trial:
         caller: Caller,
         tenant: Tenant,
         target: Target,
-        sequence: int,
-        most: tuple[int, int],
+        foreseen: Foreseen,
     ) -> None:
-        """`most` are the tokens that each side can have."""
         self.id = books.name()
         self._books = books
         self._edition = edition
@@ -86,7 +94,7 @@ class Trial:
             key_id=caller.key_id,
             route=ask.route.value,
             model=ask.model,
-            sequence=sequence,
+            sequence=foreseen.sequence,
             backend=target.backend,
             target=target.model,
             country=spec.place_of(target).country,
@@ -94,8 +102,10 @@ class Trial:
             catalog=edition.catalog.version,
             tags=_tags(ask, tenant),
             use=ask.use,
-            held=edition.pricing.most(target, quote, prompt=most[0], completion=most[1]),
+            held=edition.pricing.most(target, quote, prompt=foreseen.most[0], completion=foreseen.most[1]),
             held_currency=quote.currency,
+            subject=ask.subject,
+            evidence=foreseen.plan.evidence(spec, target) if foreseen.plan is not None else None,
         )
 
     def begin(self) -> None:

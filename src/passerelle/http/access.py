@@ -36,6 +36,7 @@ class Allow:
             raise Forbidden(
                 f"This needs a key with the role {allowed}; yours is {caller.role.value}.", code="wrong_role"
             )
+        request.state.caller = caller  # for what is noted of the request
         return caller
 
 

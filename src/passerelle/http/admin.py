@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from passerelle.audit import actions
 from passerelle.domain.caller import Caller, Role
 from passerelle.domain.errors import BadRequest, Forbidden, NotFound, Unavailable
 from passerelle.domain.identity import is_group
 from passerelle.domain.retrieval import LONGEST_NAME, MOST_GROUPS
 from passerelle.http.access import ADMIN, TENANT_ADMIN
+from passerelle.http.audited import actor_of, noted
 from passerelle.http.services import Services, services_of
-from passerelle.tenancy.store import KeyInfo, MintedKey
+from passerelle.tenancy.store import Also, KeyInfo, MintedKey
 
 router = APIRouter(prefix="/admin", tags=["Operate"])
 
@@ -125,7 +128,12 @@ async def create_key(
     tenant = _granted(wanted, caller, services)
     expires = datetime.now(UTC) + timedelta(days=wanted.days) if wanted.days else None
     minted = await services.key_store.create(
-        tenant=tenant, role=wanted.role, name=wanted.name, expires_at=expires, groups=wanted.groups
+        tenant=tenant,
+        role=wanted.role,
+        name=wanted.name,
+        expires_at=expires,
+        groups=wanted.groups,
+        also=_noting(services, caller, actions.KEY_CREATED),
     )
     return await _shown(minted, services)
 
@@ -149,7 +157,9 @@ async def rotate_key(
     """Make a new key in place of an old one, which goes on working for a while."""
     services = services_of(request)
     await _own(key_id, caller, services)
-    minted = await services.key_store.rotate(key_id, overlap=timedelta(hours=rotation.overlap_hours))
+    overlap = timedelta(hours=rotation.overlap_hours)
+    also = _noting(services, caller, actions.KEY_ROTATED, replaces=key_id, overlap=overlap)
+    minted = await services.key_store.rotate(key_id, overlap=overlap, also=also)
     return await _shown(minted, services)
 
 
@@ -160,7 +170,7 @@ async def revoke_key(
     """End a key at once."""
     services = services_of(request)
     await _own(key_id, caller, services)
-    await services.key_store.revoke(key_id)
+    await services.key_store.revoke(key_id, also=_noting(services, caller, actions.KEY_REVOKED))
     await services.key_ring.refresh()
     return Response(status_code=204)
 
@@ -169,6 +179,8 @@ async def revoke_key(
 async def reload(request: Request) -> ReloadReport:
     """Read `providers.yaml` again now; a file with errors leaves the one before in force."""
     reloaded = await services_of(request).reload()
+    detail = {"applied": reloaded.applied, "after": actions.worded(reloaded.version)}
+    await noted(request, "", actions.RELOAD_ASKED, "", detail)
     cards = [FindingCard.model_validate(finding) for finding in reloaded.findings]
     return ReloadReport(applied=reloaded.applied, version=reloaded.version, findings=cards)
 
@@ -205,6 +217,32 @@ async def _own(key_id: str, caller: Caller, services: Services) -> KeyInfo:
     if info is None or (caller.role is not Role.ADMIN and info.tenant != caller.tenant):
         raise NotFound(f"There is no key {key_id[:100]!r}.", code="key_not_found")
     return info
+
+
+def _noting(
+    services: Services,
+    caller: Caller,
+    action: str,
+    *,
+    replaces: str | None = None,
+    overlap: timedelta | None = None,
+) -> Also:
+    """The note of a change, written with it. A key of no tenant is noted with the installation."""
+
+    async def note(connection: AsyncConnection, info: KeyInfo) -> None:
+        detail: dict[str, Any] = {}
+        if action == actions.KEY_CREATED:
+            detail = {
+                "role": info.role.value,
+                "expires": info.expires_at.strftime("%Y-%m-%dT%H:%MZ") if info.expires_at else None,
+                "groups": len(info.groups),
+            }
+        elif replaces is not None and overlap is not None:
+            detail = {"to": info.id, "overlap_seconds": round(overlap.total_seconds())}
+        thing = replaces or info.id
+        await services.audit.note_in(connection, info.tenant or "", actor_of(caller), action, thing, detail)
+
+    return note
 
 
 async def _shown(minted: MintedKey, services: Services) -> KeyShown:

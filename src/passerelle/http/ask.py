@@ -14,10 +14,12 @@ from passerelle.domain.retrieval import named
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway, tenant_of
 from passerelle.gateway.record import Outcome
+from passerelle.http.marking import Mark, disclosing, is_first, mark_of, told_of
 from passerelle.http.rag_filters import conditions_of
 from passerelle.pipelines.rag.desk import Rag
 from passerelle.pipelines.rag.speaking import Speaking
 from passerelle.pipelines.rag.spoken import question_of
+from passerelle.text.words import language_of
 
 
 class Reply(Protocol):
@@ -78,6 +80,12 @@ class Asking:
             return self._from_documents(caller, ask)
         return self._gateway.ask(caller, ask)
 
+    def mark(self, caller: Caller, ask: Ask, reply: Reply) -> Mark | None:
+        """What an answer says of itself, by the rules of its caller's tenant."""
+        edition = self._editions.current
+        tenant = edition.catalog.tenants.get(caller.tenant or "")
+        return mark_of(tenant, ask.route, reply.facts, edition) if tenant is not None else None
+
     async def aclose(self) -> None:
         """Stop answers that are still on their way."""
         await self._speaking.aclose()
@@ -95,6 +103,8 @@ class Asking:
         question, ignored = question_of(caller, ask, conditions_of=conditions_of)
         reading = await self._rag.reading()
         happened = reading.answer(caller, question, stream=ask.stream)
+        if text := told_of(tenant, first=is_first(question), language=language_of(question.asked)):
+            happened = disclosing(happened, text)
         if ask.stream:
             return await self._speaking.stream(ask, happened, ignored)
         return await self._speaking.whole(ask, happened, ignored)

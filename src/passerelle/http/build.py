@@ -17,13 +17,13 @@ from passerelle.domain.ask import Route
 from passerelle.domain.errors import (
     BadRequest,
     MethodNotAllowed,
-    NotFound,
     PasserelleError,
     TooLarge,
     Unavailable,
 )
 from passerelle.http import (
     admin,
+    audit,
     backends,
     cache,
     content,
@@ -38,15 +38,20 @@ from passerelle.http import (
     ledger,
     metrics,
     models,
+    privacy,
+    privacy_disclosure,
+    privacy_prompts,
     rag,
     rag_answers,
     rag_documents,
+    residency,
     surveys,
 )
 from passerelle.http.access import MEMBER, PUBLIC, check_every_route, every_route, policy_of
+from passerelle.http.audited import audited
 from passerelle.http.front import App, Front
 from passerelle.http.inference import Inference
-from passerelle.http.problems import Problem, internal, problem_of
+from passerelle.http.problems import Problem, internal, problem_of, unknown_route
 from passerelle.http.services import Services, services_of
 from passerelle.stores.database import Outage
 
@@ -94,6 +99,7 @@ def build_app(services: Services) -> Front:
         content_items,
         content_export,
         surveys,
+        privacy,
         jobs,
         costs,
         cache,
@@ -102,10 +108,14 @@ def build_app(services: Services) -> Front:
         admin,
         backends,
         ledger,
+        audit,
+        privacy_disclosure,
+        privacy_prompts,
+        residency,
         docs,
     )
     for room in rooms:
-        app.include_router(room.router)
+        app.include_router(room.router, dependencies=[Depends(audited)])
     _shape_errors(app)
     check_every_route(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
@@ -128,6 +138,7 @@ def hot_routes(services: Services) -> dict[str, App]:
             keys=services.keys,
             limits=services.limits,
             vigil=services.vigil,
+            mark=services.asking.mark,
         )
         for path, (route, _, _) in _HOT.items()
     }
@@ -197,11 +208,7 @@ def _shape_errors(app: FastAPI) -> None:
     async def framework(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # registered for it  # noqa: S101
         if error.status_code == 404:
-            return _reply(
-                problem_of(
-                    NotFound(f"There is no route {request.scope['path'][:200]!r}.", code="unknown_route")
-                )
-            )
+            return _reply(problem_of(unknown_route()))
         if error.status_code == 405:
             allowed = (error.headers or {}).get("Allow", "")
             reply = _reply(

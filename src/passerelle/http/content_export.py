@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -21,10 +22,12 @@ from passerelle.http.costs import preferred
 from passerelle.http.downloads import Download
 from passerelle.pipelines.enrichment.desk import Office
 from passerelle.reports.content import as_csv, as_json
-from passerelle.reports.content.as_html import Page, piece_to_html
 from passerelle.reports.content.diffing import changed, diff, document
 from passerelle.reports.content.standing import EVERY, Only, fields_of, source_of, stands, written_of
 from passerelle.reports.formats import Language
+
+if TYPE_CHECKING:
+    from passerelle.reports.content.as_html import Page
 
 router = APIRouter(prefix="/v1/content", tags=["Content"])
 
@@ -92,7 +95,7 @@ async def compare(
     if format == "json":
         return await asyncio.to_thread(_compared, worked)
     chosen = _language(request, language)
-    page = await asyncio.to_thread(piece_to_html, worked, language=chosen)
+    page = await asyncio.to_thread(_compared_page, worked, chosen)
     headers = {
         "content-language": chosen,
         "content-security-policy": _POLICY,
@@ -131,9 +134,8 @@ async def export(
     fields = await _fields(office, found)
     chosen = _language(request, language)
     zone = here.services.editions.catalog.time_zone
-    written = _written(
-        format, found, only=only, fields=fields, page=lambda: Page(chosen, currency=found.currency, zone=zone)
-    )
+    page = partial(_page, chosen, found.currency, zone)
+    written = await asyncio.to_thread(_written, format, found, only=only, fields=fields, page=page)
     return Download(
         _blocks(written, office.works.every(here.name, job), threaded=format == "html"),
         name=f"content-{found.id}.{format}",
@@ -142,6 +144,19 @@ async def export(
         caller=here.caller,
         headers={"content-language": chosen} if format == "html" else None,
     )
+
+
+def _page(language: Language, currency: str, zone: str) -> Page:
+    # What lays out pages is of some weight, and a process may never be asked for one.
+    from passerelle.reports.content.as_html import Page  # noqa: PLC0415
+
+    return Page(language, currency=currency, zone=zone)
+
+
+def _compared_page(worked: Worked, language: Language) -> str:
+    from passerelle.reports.content.as_html import piece_to_html  # noqa: PLC0415 - as above
+
+    return piece_to_html(worked, language=language)
 
 
 def _written(

@@ -9,18 +9,20 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 
-from passerelle.domain.errors import BadRequest, NotFound, PasserelleError
+from passerelle.domain.errors import BadRequest, PasserelleError
 from passerelle.http.access import OPERATOR_SCOPE
 from passerelle.http.cors import origin_of, preflight, shown
 from passerelle.http.credentials import Head, Keys, authenticate, read_head
 from passerelle.http.inference import Scope, Send
 from passerelle.http.intake import Limits, Receive, bounded_body
-from passerelle.http.problems import problem_of
+from passerelle.http.problems import problem_of, unknown_route
 from passerelle.http.uploads import is_upload
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_NAMES_WITH_SLASHES = "/v1/models/"  # below it, a name may hold any separator
+_PEOPLE = b"/v1/privacy/subjects/"
+_PEOPLE_SLASHES = 5  # of a path there as it is sent: those of a person's name are encoded
+_NAMES_WITH_SLASHES = (b"/v1/models/", _PEOPLE)  # below them, a name may hold any separator
 
 
 def _no_origins() -> frozenset[str]:
@@ -130,13 +132,16 @@ def _for_known(head: Head, keys: Keys, receive: Receive, limits: Limits) -> Rece
 def _check_target(scope: Scope) -> None:
     """Raises NotFound or BadRequest where a path would mean one thing here and another in front of us."""
     path, raw = scope["path"], scope["raw_path"].lower()
+    people = raw.startswith(_PEOPLE)
+    if people and raw.count(b"/") != _PEOPLE_SLASHES:
+        raise unknown_route()
     if "\0" in path or b"%00" in scope["query_string"]:
         raise BadRequest("The request's target holds a NUL.", code="invalid_value")
-    misleading = "//" in path or "/./" in path or "/../" in path or path.endswith(("/.", "/.."))
-    if misleading or (
-        (b"%2f" in raw or b"%5c" in raw) and not raw.startswith(_NAMES_WITH_SLASHES.encode("ascii"))
-    ):
-        raise NotFound(f"There is no route {path[:200]!r}.", code="unknown_route")
+    misleading = (
+        ("//" in path and not people) or "/./" in path or "/../" in path or path.endswith(("/.", "/.."))
+    )
+    if misleading or ((b"%2f" in raw or b"%5c" in raw) and not raw.startswith(_NAMES_WITH_SLASHES)):
+        raise unknown_route()
 
 
 async def _reply(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:

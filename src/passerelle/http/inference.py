@@ -25,6 +25,7 @@ from passerelle.http.ask import Reply
 from passerelle.http.credentials import Head, Keys, authenticate, read_head
 from passerelle.http.hangup import Hangup
 from passerelle.http.intake import Limits, Receive, make_ask, parse_object, read_body
+from passerelle.http.marking import Mark
 from passerelle.http.problems import Headers, Problem, internal, problem_of
 from passerelle.http.ratelimits import ratelimit_headers
 from passerelle.http.vigil import HANG_UP_SCOPE, Vigil, Watch
@@ -62,13 +63,15 @@ class Inference:
         keys: Keys,
         limits: Limits,
         vigil: Vigil,
+        mark: Callable[[Caller, Ask, Reply], Mark | None] = lambda *_: None,
     ) -> None:
-        """`ask` answers, or raises PasserelleError."""
+        """`ask` answers, or raises PasserelleError; `mark` gives what the answer says of itself."""
         self._route = route
         self._ask = ask
         self._keys = keys
         self._limits = limits
         self._vigil = vigil
+        self._mark = mark
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every error becomes one reply in OpenAI's shape."""
@@ -114,6 +117,7 @@ class Inference:
             try:
                 with self._vigil.watch(reply.send, caller, hang_up) as watch:
                     reply.send = watch.send
+                    reply.mark = self._mark(caller, ask, answer)
                     if answer.streams:
                         await _stream(answer, reply, hangup, watch)
                     else:
@@ -148,7 +152,8 @@ async def _stream(answer: Reply, reply: _Sending, hangup: Hangup, watch: Watch) 
         return
     hangup.stop()
     watch.ends()
-    await reply.last(answer.closing())
+    closing = answer.closing()
+    await reply.last(closing if reply.mark is None else reply.mark.closing(closing))
     answer.settle(Outcome.ANSWERED)
     await answer.linger()
 
@@ -177,25 +182,30 @@ async def _break_off(
 class _Sending:
     """What has been sent of one response."""
 
-    __slots__ = ("_ended", "_id", "_started", "send")
+    __slots__ = ("_ended", "_id", "_started", "mark", "send")
 
     def __init__(self, send: Send, request_id: str) -> None:
         self.send = send
         self._id = (b"x-request-id", request_id.encode("ascii"))
         self._started = self._ended = False
+        self.mark: Mark | None = None  # what the answer says of itself
 
     async def whole(self, answer: Reply) -> None:
         """A whole answer."""
         overhead = (b"x-passerelle-overhead-ms", b"%.2f" % (answer.overhead * 1000))
         cost = (b"x-passerelle-cost", answer.cost())
         limits = ratelimit_headers(answer.standings) if answer.standings else ()
-        await self._complete(200, answer.body, [_JSON, self._id, *answer.facts, *limits, overhead, cost])
+        mark = self.mark
+        body = answer.body if mark is None else mark.whole(answer.body)
+        marked = mark.headers if mark is not None else ()
+        await self._complete(200, body, [_JSON, self._id, *answer.facts, *limits, overhead, cost, *marked])
 
     async def open(self, answer: Reply) -> None:
         """The head of a stream."""
         self._started = True
         limits = ratelimit_headers(answer.standings) if answer.standings else ()
-        headers = [*_EVENTS, self._id, *answer.facts, *limits]
+        marked = self.mark.headers if self.mark is not None else ()
+        headers = [*_EVENTS, self._id, *answer.facts, *limits, *marked]
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def more(self, block: bytes) -> None:

@@ -22,6 +22,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _SPACES = frozenset({b" ", b"\t", b"\n", b"\r"})
 DEEPEST = 64  # levels of nesting
+LONGEST_USER = 512  # characters
 _MOST_DROPPED, _DROP_SECONDS = 64 * 1_048_576, 2.0  # of a body that is too long
 
 
@@ -181,6 +182,13 @@ _FIELDS: dict[str, tuple[_Check, str]] = {
         "a string or a list of strings",
     ),
     "logit_bias": (lambda value: type(value) in (dict, list), "an object"),
+    **dict.fromkeys(
+        ("user", "safety_identifier", "prompt_cache_key"),
+        (
+            lambda value: type(value) is str and len(value) <= LONGEST_USER,
+            f"a string of at most {LONGEST_USER} characters",
+        ),
+    ),
     "dimensions": (_is_count, "a whole number of at least 1"),
     "encoding_format": (lambda value: value in ("float", "base64"), "float or base64"),
     "top_n": (_is_count, "a whole number of at least 1"),

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, cast
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from passerelle.domain.caller import Caller
+from passerelle.domain.caller import Caller, Role
 from passerelle.domain.catalog import Tenant
 from passerelle.domain.content import ContentRules
 from passerelle.domain.errors import BadRequest, Conflict
@@ -122,6 +122,8 @@ _ROOMS: Mapping[str, tuple[Callable[[Tenant], Rag | ContentRules | SurveyRules |
     "surveys": (lambda tenant: tenant.surveys, "surveys"),
 }
 
+_PRIVACY = "privacy-"
+
 
 class Board:
     """What a caller may ask of jobs, and whose they are."""
@@ -142,6 +144,8 @@ class Board:
     async def changeable(self, job: str) -> Job:
         """A job that this caller may change. Raises NotFound and Forbidden."""
         found = await self.desk.look(self.name, job)
+        if found.kind.startswith(_PRIVACY):
+            check_writer(self.caller, Role.TENANT_ADMIN, what="requests about people's data")
         for room, (rules, what) in _ROOMS.items():
             wanted = rules(self.tenant)
             if found.kind.startswith(room) and wanted is not None:

@@ -10,10 +10,12 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from passerelle.audit import actions
 from passerelle.domain.catalog import Target
 from passerelle.domain.errors import BadRequest, CannotRun
 from passerelle.domain.money import exact
 from passerelle.http.access import ADMIN
+from passerelle.http.audited import noted
 from passerelle.http.services import services_of
 from passerelle.ledger.capacity import WEIGHTS
 from passerelle.ledger.quotes import Quote
@@ -158,6 +160,9 @@ async def close(wanted: ClosingWanted, request: Request) -> ClosedMonth:
         closed = await services_of(request).money.office.close(wanted.month, force=wanted.force)
     except CannotRun as error:
         raise _refused(error) from error
+    if closed.fresh:
+        detail = {"digest": closed.digest, "forced": wanted.force, "passed_over": len(closed.passed_over)}
+        await noted(request, "", actions.MONTH_CLOSED, str(closed.month), detail)
     return ClosedMonth(
         month=str(closed.month),
         digest=closed.digest,
@@ -186,6 +191,9 @@ async def reconcile(wanted: InvoiceWanted, request: Request) -> Compared:
         )
     except CannotRun as error:
         raise _refused(error) from error
+    if wanted.book and not done.again:
+        detail = {"month": str(done.month), "reference": actions.worded(done.reference), "alert": done.alert}
+        await noted(request, "", actions.INVOICE_BOOKED, actions.worded(done.provider), detail)
     return _compared(done)
 
 
@@ -193,6 +201,7 @@ async def reconcile(wanted: InvoiceWanted, request: Request) -> Compared:
 async def credit(wanted: CreditWanted, request: Request) -> Credited:
     """Give money back to a tenant."""
     reference = await services_of(request).money.office.credit(wanted.tenant, wanted.amount, wanted.reason)
+    await noted(request, wanted.tenant, actions.CREDIT_BOOKED, actions.worded(reference))
     return Credited(reference=reference)
 
 
@@ -203,6 +212,7 @@ async def rates(wanted: RatesWanted, request: Request) -> RatesInstalled:
         newest = await services_of(request).money.office.rates(_content(wanted.content))
     except CannotRun as error:
         raise _refused(error) from error
+    await noted(request, "", actions.RATES_INSTALLED, newest.isoformat())
     return RatesInstalled(newest=newest)
 
 

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import structlog
 
-from passerelle.domain.catalog import Catalog
+from passerelle.domain.catalog import Catalog, Tenant
 from passerelle.domain.errors import BadRequest, ClientGone, Conflict, PasserelleError, Unavailable
 from passerelle.gateway.gateway import tenant_of
 from passerelle.http.access import OPERATOR_SCOPE
@@ -26,6 +27,7 @@ from passerelle.http.uploads import is_upload
 from passerelle.idempotency.flights import Flight, Flights, InProgress
 from passerelle.idempotency.recorder import Recorder
 from passerelle.idempotency.seal import Reply, Sealer, Slot
+from passerelle.subjects.people import People
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -52,14 +54,18 @@ class Once:
         flights: Flights,
         sealer: Sealer,
         catalog: Callable[[], Catalog] | None = None,
+        people: People | None = None,
         told: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`catalog` gives the configuration in force: a tenant that is none of it any more is answered nothing.
+
+        `people` says whom a request names: of somebody whose data may not be used, no answer is given again.
 
         `told` hears what became of each request: `ran`, `replayed`, or the code it was refused with.
         """
         self.app = app
         self._catalog = catalog
+        self._people = people
         self._told = told
         self._keys = keys
         self._limits = limits
@@ -106,11 +112,13 @@ class Once:
         """Whose request it is, and its body. Raises what the route would, were it asked."""
         operated = scope.get(OPERATOR_SCOPE) is True
         caller = OPERATOR if operated else await authenticate(head, self._keys)
+        tenant = None
         if self._catalog is not None and caller.tenant is not None:
-            tenant_of(caller, self._catalog())
+            tenant = tenant_of(caller, self._catalog())
         key = _key_of(scope)
         # Whether a route can read this kind of body is the route's to say.
         body = await read_body(replace(head, content_type=None, content_encoding=None), receive, self._limits)
+        subjects = self._named(tenant, body)
         headers = dict(scope["headers"])
         # As it came: what is encoded differently may lead elsewhere.
         path = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")
@@ -122,8 +130,23 @@ class Once:
             key=key,
             asked=[scope.get("query_string", b""), *(headers.get(name, b"") for name in _READING), body],
             size=len(body),
+            subjects=subjects,
         )
         return slot, body
+
+    def _named(self, tenant: Tenant | None, body: bytes) -> tuple[str, ...]:
+        """The pseudonyms of those whom a body names. Raises Forbidden where anybody's data may not be used."""
+        if tenant is None or self._people is None:
+            return ()
+        try:
+            said = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return ()  # the route's to refuse
+        if not isinstance(said, dict):
+            return ()
+        subjects = self._people.unnamed(tenant, said).subjects
+        self._people.admit(tenant.name, subjects)
+        return subjects
 
     async def _run(self, flight: Flight, scope: Scope, receive: Receive, send: Send) -> None:
         recorder = Recorder("")

@@ -76,6 +76,11 @@ _PASSING = {
 }
 
 
+def unknown_route() -> NotFound:
+    """What no route answers. The path is not told again: a mistyped one may name a person."""
+    return NotFound("There is no such route.", code="unknown_route")
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """An error ready to be sent."""

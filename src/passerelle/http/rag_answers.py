@@ -6,7 +6,7 @@ An answer's calls stop when its caller hangs up, and a stream of one ends when i
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
@@ -33,6 +33,7 @@ from passerelle.http.access import MEMBER
 from passerelle.http.contract import CacheWishes
 from passerelle.http.credentials import read_head
 from passerelle.http.events import EVENT_STREAM, Feed, Whole, event
+from passerelle.http.marking import Marks, disclosing, is_first, marks_of, told_of
 from passerelle.http.rag_cards import (
     AnswerCard,
     ConversationList,
@@ -49,6 +50,7 @@ from passerelle.http.ratelimits import Headers, ratelimit_headers
 from passerelle.http.texts import Name, PathName, Text
 from passerelle.http.wishes import wishes_of
 from passerelle.pipelines.rag.speaking import fact_headers
+from passerelle.text.words import language_of
 
 router = APIRouter(prefix="/v1/rag", tags=["RAG"])
 
@@ -215,10 +217,15 @@ async def chat(asked: ChatRequest, request: Request, here: Here) -> Response:
     question = question_of(asked, request, collection=asked.collection, groups=here.groups(asked.groups))
     reading = await here.reading()
     happening = reading.answer(here.asker, question, stream=asked.stream)
+    if text := told_of(here.tenant, first=is_first(question), language=language_of(question.asked)):
+        happening = disclosing(happening, text)
+    marks = marks_of(here.tenant, here.services.editions.current)
     if asked.stream:
         head: Headers = []
-        return Feed(told(happening, head), vigil=here.services.vigil, caller=here.caller, head=head)
-    return Whole(lambda: whole(happening))
+        return Feed(
+            told(happening, head, marks=marks), vigil=here.services.vigil, caller=here.caller, head=head
+        )
+    return Whole(lambda: whole(happening, marks=marks))
 
 
 @router.post("/answers/{answer}/feedback", dependencies=[Depends(MEMBER)])
@@ -301,13 +308,17 @@ def _turns(asked: ChatWords) -> tuple[str, tuple[Turn, ...]]:
     return "\n\n".join(aside), turns
 
 
+def _unmarked(_: Mapping[str, str]) -> Headers:
+    return []
+
+
 async def _shown(said: Citation | Answered) -> dict[str, Any]:
     card = answer_card(said) if isinstance(said, Answered) else citation_card(said)
     return card.model_dump(mode="json")
 
 
 async def whole(
-    happening: AsyncGenerator[Happened, None], shown: Shown = _shown
+    happening: AsyncGenerator[Happened, None], shown: Shown = _shown, *, marks: Marks = _unmarked
 ) -> tuple[Any, dict[str, str]]:
     """The answer, once it is whole, and its headers."""
     head: Headers = []
@@ -318,19 +329,28 @@ async def whole(
             elif isinstance(each, Answered):
                 overhead = (b"x-passerelle-overhead-ms", b"%.2f" % (each.overhead * 1000))
                 head += [*fact_headers(each.facts), overhead, (b"x-passerelle-cost", header(each.cost))]
+                head += marks(each.facts)
                 headers = {name.decode("ascii"): value.decode("ascii") for name, value in head}
                 return await shown(each), headers
     raise _broken()
 
 
 async def told(
-    happening: AsyncGenerator[Happened, None], head: Headers, shown: Shown = _shown
+    happening: AsyncGenerator[Happened, None],
+    head: Headers,
+    shown: Shown = _shown,
+    *,
+    marks: Marks = _unmarked,
 ) -> AsyncGenerator[bytes, None]:
     """The events; `head` is given the headers that are known before the first of them."""
     async with aclosing(happening) as events:
         async for each in events:
             if isinstance(each, Begun):
-                head += [*fact_headers(each.facts), *ratelimit_headers(each.standings)]
+                head += [
+                    *fact_headers(each.facts),
+                    *ratelimit_headers(each.standings),
+                    *marks(each.facts),
+                ]
             elif isinstance(each, Said):
                 yield event("delta", {"text": each.text})
             elif isinstance(each, Citation):

@@ -213,6 +213,10 @@ class AnswerCard(BaseModel):
     latency: dict[str, float] = Field(description="Seconds by step.")
     served: dict[str, str] = Field(description="Who answered, as the headers of inference say it.")
     conversation: str | None
+    disclosure: str | None = Field(
+        default=None,
+        description="What the reader is to be told: at the first turn, where people talk to the tenant's models.",
+    )
 
 
 class TurnCard(Card):
@@ -347,6 +351,7 @@ def answer_card(answer: Answered) -> AnswerCard:
         latency=dict(answer.seconds),
         served=dict(answer.facts),
         conversation=answer.conversation,
+        disclosure=answer.disclosure or None,
     )
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from fastapi import Request
 
+from passerelle.audit.desk import AuditDesk
+from passerelle.audit.desk import Nowhere as NoAudit
+from passerelle.audit.provenance import ProvenanceBook
 from passerelle.cache.desk import Desk as CacheDesk
 from passerelle.cache.desk import Nothing
 from passerelle.gateway.edition import Editions
@@ -28,7 +31,10 @@ from passerelle.pipelines.surveys.desk import Nowhere as NoSurveys
 from passerelle.pipelines.surveys.desk import Surveys
 from passerelle.reports.desk import Desk
 from passerelle.reports.office import Office
+from passerelle.rights.desk import Nowhere as NoRights
+from passerelle.rights.desk import Rights
 from passerelle.routing.live import Reloaded
+from passerelle.subjects.prompts_store import PromptStore
 from passerelle.tenancy.ring import KeyRing
 from passerelle.tenancy.store import KeyStore
 
@@ -70,6 +76,10 @@ class Services:
     rag: Rag = field(default_factory=Nowhere)
     content: Content = field(default_factory=NoContent)
     surveys: Surveys = field(default_factory=NoSurveys)
+    rights: Rights = field(default_factory=NoRights)
+    prompts: PromptStore | None = None  # None: none are kept
+    audit: AuditDesk = field(default_factory=NoAudit)
+    provenance: ProvenanceBook | None = None  # None: where models come from is not kept
 
 
 def services_of(request: Request) -> Services:

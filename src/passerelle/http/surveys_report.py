@@ -16,6 +16,7 @@ from passerelle.domain.survey_report import SurveyReport
 from passerelle.http.access import MEMBER
 from passerelle.http.downloads import plain_name
 from passerelle.http.events import EVENT_STREAM, Feed, Whole
+from passerelle.http.marking import marks_of
 from passerelle.http.rag_answers import ChatWords, Shown, question_of, told, whole
 from passerelle.http.rag_cards import AnswerCard, CitationCard, answer_card, citation_card
 from passerelle.http.ratelimits import Headers
@@ -24,9 +25,7 @@ from passerelle.http.surveys_place import Here, Office, SurveyId, run_of
 from passerelle.pipelines.surveys.desk import Findings
 from passerelle.pipelines.surveys.framing import freed
 from passerelle.reports.surveys.as_csv import to_csv
-from passerelle.reports.surveys.as_html import to_html
 from passerelle.reports.surveys.as_json import to_json
-from passerelle.reports.surveys.as_xlsx import to_xlsx
 
 router = APIRouter(prefix="/v1/surveys/{survey}", tags=["Surveys"])
 
@@ -119,11 +118,12 @@ async def chat(survey: SurveyId, asked: SurveyQuestion, request: Request, here: 
     question = question_of(asked, request, collection=collection, groups=groups)
     question = replace(question, sought=freed(question.asked))
     happening = (await here.services.rag.reading()).answer(here.asker, question, stream=asked.stream)
-    shown = _shown(here, survey, findings)
+    shown, marks = _shown(here, survey, findings), marks_of(here.tenant, here.services.editions.current)
     if asked.stream:
         head: Headers = []
-        return Feed(told(happening, head, shown), vigil=here.services.vigil, caller=here.caller, head=head)
-    return Whole(lambda: whole(happening, shown))
+        events = told(happening, head, shown, marks=marks)
+        return Feed(events, vigil=here.services.vigil, caller=here.caller, head=head)
+    return Whole(lambda: whole(happening, shown, marks=marks))
 
 
 def _shown(here: Office, survey: str, findings: Findings) -> Shown:
@@ -149,9 +149,14 @@ def _shown(here: Office, survey: str, findings: Findings) -> Shown:
 
 def _rendered(found: SurveyReport, form: Form, language: ReportLanguage) -> bytes:
     if form == "html":
+        # What lays out pages and workbooks is of some weight, and a process may never be asked for one.
+        from passerelle.reports.surveys.as_html import to_html  # noqa: PLC0415
+
         return to_html(found, language=language).encode()
     if form == "json":
         return to_json(found)
     if form == "csv":
         return to_csv(found).encode()
+    from passerelle.reports.surveys.as_xlsx import to_xlsx  # noqa: PLC0415
+
     return to_xlsx(found, language=language)

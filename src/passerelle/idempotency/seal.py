@@ -35,6 +35,7 @@ class Slot:
     fingerprint: bytes  # of the request, under a key of its own: without that, guesses at it cannot be tested
     secret: bytes  # that seals the answer; never stored
     size: int  # bytes of the request's body
+    subjects: tuple[str, ...] = ()  # pseudonyms of those it names, by which the row can be erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Sealer:
         asked: Sequence[bytes],
         groups: Iterable[str] = (),
         size: int = 0,
+        subjects: tuple[str, ...] = (),
     ) -> Slot:
         """The slot of a caller's key on a route; `asked` is what must be the same for it to be the same request.
 
@@ -75,7 +77,7 @@ class Sealer:
         fingerprint = hmac.digest(
             self._derive(whose, b"fingerprint"), sha256(_framed(asked)).digest(), "sha256"
         )
-        return Slot(tenant, digest, fingerprint, self._derive(whose, b"answer"), size)
+        return Slot(tenant, digest, fingerprint, self._derive(whose, b"answer"), size, subjects)
 
     def _derive(self, whose: bytes, use: bytes) -> bytes:
         # HKDF-SHA256 (RFC 5869) for a secret as long as its hash: extract, then expand once.

@@ -41,11 +41,11 @@ _log = structlog.get_logger(__name__)
 _CLAIM = text("""
 WITH taken AS (
     INSERT INTO idempotency_answers AS row
-        (digest, tenant, fingerprint, state, holder, leased_until, expires_at)
-    VALUES (:digest, :tenant, :fingerprint, 'running', :holder,
+        (digest, tenant, fingerprint, subjects, state, holder, leased_until, expires_at)
+    VALUES (:digest, :tenant, :fingerprint, CAST(:subjects AS text[]), 'running', :holder,
         clock_timestamp() + make_interval(secs => :lease), clock_timestamp() + make_interval(secs => :keep))
     ON CONFLICT (digest) DO UPDATE SET tenant = excluded.tenant, fingerprint = excluded.fingerprint,
-        state = 'running', holder = excluded.holder, leased_until = excluded.leased_until,
+        subjects = excluded.subjects, state = 'running', holder = excluded.holder, leased_until = excluded.leased_until,
         expires_at = excluded.expires_at, sealed = NULL
     WHERE row.expires_at <= clock_timestamp() OR (row.state = 'running'
         AND row.leased_until <= clock_timestamp() AND row.fingerprint = excluded.fingerprint)
@@ -130,6 +130,7 @@ class AnswerStore:
             "digest": slot.digest,
             "tenant": slot.tenant,
             "fingerprint": slot.fingerprint,
+            "subjects": list(slot.subjects),
             "holder": claim.holder,
             "lease": self._lease,
             "keep": self._keep,

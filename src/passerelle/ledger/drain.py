@@ -20,11 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passerelle.domain.errors import Unavailable
 from passerelle.domain.ledger import Began, Ended, Exchange
-from passerelle.ledger.drain_rows import Row, copied, rows
+from passerelle.ledger.drain_rows import Row, copied, rows, sighting
 from passerelle.ledger.drain_sql import (
     CHECK_CALENDAR,
     COPY_ATTEMPTS,
     COPY_ENTRIES,
+    COPY_SIGHTINGS,
     POST_PLAIN,
     POST_STAGED,
     STAGE,
@@ -72,6 +73,7 @@ class Batch:
     plain: str = ""
     attempts: bytes = b""
     entries: bytes = b""
+    sightings: bytes = b""
     aside: Sequence[tuple[Segment, bytes]] = ()
 
 
@@ -235,7 +237,11 @@ class Drain:
             if batch.attempts:
                 for statement in STAGE:
                     await cursor.execute(statement)
-                for statement, lines in ((COPY_ATTEMPTS, batch.attempts), (COPY_ENTRIES, batch.entries)):
+                for statement, lines in (
+                    (COPY_ATTEMPTS, batch.attempts),
+                    (COPY_ENTRIES, batch.entries),
+                    (COPY_SIGHTINGS, batch.sightings),
+                ):
                     async with cursor.copy(statement) as copy:
                         await copy.write(lines)
                 await cursor.execute(POST_STAGED)
@@ -269,30 +275,34 @@ def _prepare(settled: Sequence[Settled], rate: RateOf, *, careful: bool = False)
     plain: list[tuple[bytes, bytes]] = []
     attempts: dict[str, Row] = {}
     entries: list[Row] = []
+    sightings: list[Row] = []
     aside: list[tuple[Segment, bytes]] = []
     for each in first.values():
         if each.plain and not careful and each.began is not None and each.ended is not None:
             plain.append((content(each.began), content(each.ended)))
         elif made := _rows(each, rate, aside):
-            attempt, lines = made
+            attempt, lines, seen = made
             if str(attempt[0]) not in attempts:
                 attempts[str(attempt[0])] = attempt
                 entries += lines
+                sightings += [seen] if seen is not None else []
     try:
         known = paired(plain) if plain else ""
     except UnicodeDecodeError:
         return _prepare(settled, rate, careful=True)
-    return Batch(known, copied(attempts.values()), copied(entries), aside)
+    return Batch(known, copied(attempts.values()), copied(entries), copied(sightings), aside)
 
 
-def _rows(settled: Settled, rate: RateOf, aside: list[tuple[Segment, bytes]]) -> tuple[Row, list[Row]] | None:
+def _rows(
+    settled: Settled, rate: RateOf, aside: list[tuple[Segment, bytes]]
+) -> tuple[Row, list[Row], Row | None] | None:
     """The rows of a try as far as its lines can be read; those that cannot are put aside."""
     began = _read(Began, settled.began, settled.segments[0], aside)
     ended = _read(Ended, settled.ended, settled.segments[-1], aside)
     if began is None and ended is None:
         return None
     lost = rate(began.held_currency) if began and ended is None and began.held_currency is not None else None
-    return rows(began, ended, lost=lost)
+    return *rows(began, ended, lost=lost), sighting(began, ended)
 
 
 def _read(

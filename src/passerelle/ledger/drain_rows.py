@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import orjson
@@ -22,12 +22,17 @@ ATTEMPT_COLUMNS = (
     "attempt_id", "request_id", "tenant", "key_id", "route", "model", "sequence", "backend", "target", "country",
     "began_at", "ended_at", "catalog", "tags", "outcome", "fault", "served", "provider", "upstream_id", "usage",
     "usage_source", "payer", "use", "held_pico", "held_currency", "first_ms", "revision",
+    "evidence",
 )  # fmt: skip
 ENTRY_COLUMNS = (
     "attempt_id", "line", "at", "tenant", "account", "kind", "meter", "quantity", "unit", "price_id", "currency",
     "amount_pico", "certainty", "fx_rate", "fx_date", "billed_currency", "billed_pico", "saved_pico", "backend",
 )  # fmt: skip
 
+SIGHTING_COLUMNS = ("attempt_id", "tenant", "subject", "day", "backend", "provider", "country")
+
+CACHED = "cached"  # the outcome of a try that no engine heard of
+UNSEEN = frozenset({"connect", "timeout_connect"})  # faults before which nothing was sent
 UNKNOWN = "unknown"  # the outcome of a try whose process died before it wrote the end
 LOST = "operator:lost"  # pays for tries of which nobody knows the end
 MARGIN = "operator:margin"  # has what is billed beyond the cost
@@ -91,6 +96,7 @@ def rows(began: Began | None, ended: Ended | None, *, lost: Exchange | None = No
         _optional(began.held_currency),
         ended.first_ms,
         _optional(ended.revision),
+        _document(began.evidence),
     )
     entries = [
         _entry((name, number, at, tenant), side, line, began=began, exchange=ended.exchange)
@@ -98,6 +104,24 @@ def rows(began: Began | None, ended: Ended | None, *, lost: Exchange | None = No
         for side in _sides(began, ended, line)
     ]
     return attempt, entries
+
+
+def sighting(began: Began | None, ended: Ended | None) -> Row | None:
+    """Who has seen what a person sent with a try; None where nobody has, or nobody knows whose it was."""
+    if began is None or not began.subject:
+        return None
+    if ended is not None and (ended.outcome == CACHED or ended.fault in UNSEEN):
+        return None
+    provider = (ended.provider if ended is not None else None) or began.backend or UNKNOWN
+    return (
+        _name(began.attempt_id),
+        _name(began.tenant),
+        _name(began.subject),
+        _moment(began.at).date(),
+        _name(began.backend),
+        _name(provider),
+        _name(began.country or ""),
+    )
 
 
 def copied(lines: Iterable[Row]) -> bytes:
@@ -110,7 +134,7 @@ def _field(value: object) -> str:
         return value.translate(_ESCAPES) if _SPECIAL(value) else value
     if value is None:
         return "\\N"
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def _sides(began: Began, ended: Ended, line: Line) -> list[_Side]:

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from passerelle.ledger.drain_rows import ATTEMPT_COLUMNS, ENTRY_COLUMNS, MARGIN, UNKNOWN
+from passerelle.ledger.drain_rows import (
+    ATTEMPT_COLUMNS,
+    CACHED,
+    ENTRY_COLUMNS,
+    MARGIN,
+    SIGHTING_COLUMNS,
+    UNKNOWN,
+    UNSEEN,
+)
 
 _ATTEMPTS = ", ".join(ATTEMPT_COLUMNS)
 _ENTRIES = ", ".join(ENTRY_COLUMNS)
 _LONGEST_NAME = 250  # characters, as in `drain_rows`
+_UNSEEN = ", ".join([f"'{fault}'" for fault in sorted(UNSEEN)])
 
 # Whoever closes a month locks the row and waits for us, or we for them.
 _CALENDAR = "calendar AS MATERIALIZED (SELECT time_zone, first_open FROM ledger_calendar FOR SHARE)"
@@ -26,23 +35,40 @@ fresh AS (
     ON CONFLICT (attempt_id) DO NOTHING RETURNING attempt_id
 )"""  # noqa: S608 - names are ours
 
-STAGE = tuple(
-    f"CREATE TEMPORARY TABLE IF NOT EXISTS incoming_{table} ON COMMIT DELETE ROWS"  # noqa: S608 - names are ours
-    f" AS SELECT {columns} FROM ledger_{table} WITH NO DATA"
-    for table, columns in (("attempts", _ATTEMPTS), ("entries", _ENTRIES))
+# Who has seen what a person sent. Rows in one order, so that two processes never wait for each other in a ring.
+_SEEN = """
+seen AS (
+    INSERT INTO subject_sighting AS there (tenant, subject, day, backend, provider, country, calls)
+    SELECT tenant, subject, day, backend, provider, country, count(*) FROM {source}
+    GROUP BY tenant, subject, day, backend, provider, country
+    ORDER BY tenant, subject, day, backend, provider, country
+    ON CONFLICT (tenant, subject, day, backend, provider, country)
+        DO UPDATE SET calls = there.calls + excluded.calls
+    RETURNING 1
+)"""
+
+STAGE = (
+    *(
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS incoming_{table} ON COMMIT DELETE ROWS"  # noqa: S608 - names are ours
+        f" AS SELECT {columns} FROM ledger_{table} WITH NO DATA"
+        for table, columns in (("attempts", _ATTEMPTS), ("entries", _ENTRIES))
+    ),
+    "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_sightings (attempt_id text, tenant text, subject text, day date,"
+    " backend text, provider text, country text) ON COMMIT DELETE ROWS",
 )
+COPY_SIGHTINGS = f"COPY incoming_sightings ({', '.join(SIGHTING_COLUMNS)}) FROM STDIN"
 COPY_ATTEMPTS = f"COPY incoming_attempts ({_ATTEMPTS}) FROM STDIN"
 COPY_ENTRIES = f"COPY incoming_entries ({_ENTRIES}) FROM STDIN"
 
 # A month that this fails for is the calendar's fault and no try's.
 CHECK_CALENDAR = "SELECT to_char(now() AT TIME ZONE time_zone, 'YYYY-MM') FROM ledger_calendar FOR SHARE"
 
-# Entries follow their try's row: where that is there already, so are they.
+# Entries follow their try's row, and so does who has seen it: where that is there already, so are they.
 POST_STAGED = f"""
 WITH {_CALENDAR}, {_NEW_ATTEMPTS.format(source="incoming_attempts, calendar")}, posted AS (
     INSERT INTO ledger_entries ({_ENTRIES}, period) SELECT {_ENTRIES}, {_PERIOD.format(at="at")}
     FROM incoming_entries, calendar WHERE attempt_id IN (SELECT attempt_id FROM fresh) RETURNING 1
-)
+), {_SEEN.format(source="incoming_sightings WHERE attempt_id IN (SELECT attempt_id FROM fresh)")}
 {_COUNTS}"""  # noqa: S608 - names are ours
 
 # One parameter: an array of pairs of a beginning and an end. What is there already is left out first, so that nothing
@@ -55,7 +81,7 @@ WITH {_CALENDAR}, incoming AS MATERIALIZED (
         moment.began_at, moment.ended_at, b.catalog, b.tags, e.outcome, e.fault, e.served, e.provider,
         left(e.upstream_id, {_LONGEST_NAME}) AS upstream_id,
         e.usage, e.usage_source, left(e.payer, {_LONGEST_NAME}) AS payer, b.use, b.held AS held_pico, b.held_currency,
-        e.first_ms, e.revision, e.lines, e.exchange,
+        e.first_ms, e.revision, b.evidence, e.lines, e.exchange, b.subject,
         left(coalesce(
             nullif(e.payee, ''),
             'provider:' || coalesce(nullif(e.provider, ''), nullif(b.backend, ''), '{UNKNOWN}') || ':payable'
@@ -65,7 +91,7 @@ WITH {_CALENDAR}, incoming AS MATERIALIZED (
         jsonb_to_record(events->0) AS b(
             attempt_id text, request_id text, tenant text, key_id text, route text, model text, sequence integer,
             backend text, target text, country text, at bigint, catalog text, tags jsonb, use text, held numeric,
-            held_currency text
+            held_currency text, subject text, evidence jsonb
         ),
         jsonb_to_record(events->1) AS e(
             at bigint, outcome text, fault text, served boolean, provider text, upstream_id text, usage jsonb,
@@ -96,7 +122,12 @@ WITH {_CALENDAR}, incoming AS MATERIALIZED (
         ) AS side(account, amount, billed, saved)
     WHERE side.account <> '{MARGIN}' OR (fx.currency IS NOT NULL AND side.billed <> 0)
     RETURNING 1
-)
+), sightings AS (
+    SELECT tenant, subject, (began_at AT TIME ZONE 'UTC')::date AS day, backend,
+        left(coalesce(nullif(provider, ''), nullif(backend, ''), '{UNKNOWN}'), {_LONGEST_NAME}) AS provider,
+        left(coalesce(country, ''), {_LONGEST_NAME}) AS country
+    FROM incoming WHERE subject <> '' AND outcome <> '{CACHED}' AND coalesce(fault, '') NOT IN ({_UNSEEN})
+), {_SEEN.format(source="sightings")}
 {_COUNTS}"""  # noqa: S608 - names are ours
 
 

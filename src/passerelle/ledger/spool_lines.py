@@ -47,8 +47,9 @@ def _choice(kind: type[StrEnum]) -> bytes:
     return b'"(?:%b)"' % b"|".join(each.value.encode() for each in kind)
 
 
-def _object(*members: tuple[str, bytes]) -> bytes:
-    return rb"\{%b\}" % b",".join(b'"%b":%b' % (name.encode(), form) for name, form in members)
+def _object(*members: tuple[str, bytes], more: bytes = b"") -> bytes:
+    said = b",".join(b'"%b":%b' % (name.encode(), form) for name, form in members)
+    return rb"\{%b%b\}" % (said, more)
 
 
 _BEGINNING = _object(
@@ -64,6 +65,8 @@ _BEGINNING = _object(
     ("use", _TEXT),
     ("held", rb"(?:null|%b)" % _NUMBER),
     ("held_currency", _MAYBE),
+    # Which earlier versions did not write.
+    more=rb'(?:,"subject":"[^"\\]{0,250}+")?+(?:,"evidence":%b)?+' % _DOCUMENT,
 )
 _LINE = _object(
     ("meter", _TEXT),
@@ -177,6 +180,7 @@ def _began(said: dict[str, Any]) -> Began:
             event.target,
             event.catalog,
             event.use,
+            event.subject,
         ),
         (event.country, event.held_currency),
     )
@@ -185,6 +189,7 @@ def _began(said: dict[str, Any]) -> Began:
     if event.held is not None:
         _check_number(event.held, 1 - _MOST, _MOST - 1)
     _check_object(event.tags)
+    _check_object(event.evidence)
     return event
 
 

@@ -37,6 +37,7 @@ ATTEMPTS = Table(
     Column("held_currency", Text),
     Column("first_ms", Integer),
     Column("revision", Text),
+    Column("evidence", JSONB),
     Column("written_at", DateTime(timezone=True)),
 )
 

@@ -1,46 +1,18 @@
 """Names for groups of countries that a policy may use instead of listing them.
 
-EU: the 27 member states. EEA: the EU with Iceland, Liechtenstein and Norway (EEA Agreement, 2 May 1992).
+EU: the 27 member states. EEA: the EU with Iceland, Liechtenstein and Norway. ADEQUATE: countries whose law the
+European Commission has found to suffice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-EU = frozenset(
-    [
-        "AT",
-        "BE",
-        "BG",
-        "CY",
-        "CZ",
-        "DE",
-        "DK",
-        "EE",
-        "ES",
-        "FI",
-        "FR",
-        "GR",
-        "HR",
-        "HU",
-        "IE",
-        "IT",
-        "LT",
-        "LU",
-        "LV",
-        "MT",
-        "NL",
-        "PL",
-        "PT",
-        "RO",
-        "SE",
-        "SI",
-        "SK",
-    ]
-)
-EEA = EU | {"IS", "LI", "NO"}
+from passerelle.config.countries import ADEQUATE, EEA, EU, GROUPS
 
-REGIONS = {"EU": EU, "EEA": EEA}
+__all__ = ["ADEQUATE", "EEA", "EU", "REGIONS", "expand"]
+
+REGIONS = GROUPS
 
 
 def expand(names: Iterable[str]) -> frozenset[str]:

@@ -31,9 +31,7 @@ from passerelle.ledger.forecast import forecast
 from passerelle.ledger.quotes import Quote
 from passerelle.reports import energy
 from passerelle.reports.as_csv import to_csv
-from passerelle.reports.as_html import to_html
 from passerelle.reports.as_json import to_json
-from passerelle.reports.as_xlsx import to_xlsx
 from passerelle.reports.build import build
 from passerelle.reports.check import recompute_in
 from passerelle.reports.document import Forecast, Report
@@ -41,6 +39,7 @@ from passerelle.reports.elsewhere import Market, elsewhere
 from passerelle.reports.focus import Operator, Version, focus_rows, to_focus_csv
 from passerelle.reports.read import read_in
 from passerelle.reports.redact import for_tenant
+from passerelle.reports.residency import Went, went
 from passerelle.reports.rows import Rows
 from passerelle.routing.plan import Plan
 from passerelle.stores.database import Database, Outage
@@ -145,6 +144,27 @@ class Desk:
         async with self._snapshot() as connection:
             report = await self._made(connection, asked)
             return report, await recompute_in(connection, report)
+
+    async def residency(
+        self, tenant: str | None, since: str | None, until: str | None
+    ) -> tuple[Month, Month, tuple[Went, ...]]:
+        """What of a tenant, or of all, was sent where, from one month to another; unnamed, each is the one we are in.
+
+        Raises NotFound for a tenant that is not known, BadRequest for months that cannot be, Unavailable.
+        """
+        asked, first = self._ask(tenant, until), self._ask(tenant, since or until).month
+        if first > asked.month:
+            message = f"{first} comes after {asked.month}."
+            raise BadRequest(message, code="invalid_value", param="since")
+        async with self._snapshot() as connection:
+            rows = await went(
+                connection,
+                tenant=tenant,
+                months=(first, asked.month),
+                zone=asked.zone,
+                catalog=asked.catalog,
+            )
+        return first, asked.month, rows
 
     def _ask(self, tenant: str | None, month: str | None) -> _Asked:
         edition = self._editions.current
@@ -304,6 +324,11 @@ def _written(report: Report, form: Form, language: Language) -> bytes:
         return orjson.dumps(to_json(report), option=orjson.OPT_INDENT_2)
     if form == "csv":
         return to_csv(report).encode()
+    # What lays out pages and workbooks is of some weight, and a process may never be asked for one.
     if form == "xlsx":
+        from passerelle.reports.as_xlsx import to_xlsx  # noqa: PLC0415
+
         return to_xlsx(report, language)
+    from passerelle.reports.as_html import to_html  # noqa: PLC0415
+
     return to_html(report, language=language).encode()

@@ -1,6 +1,6 @@
 """What a point carries, and the conditions every question to the points stands under.
 
-The layout is langchain-qdrant's: `page_content`, and `metadata` with our names beside the owner's. Conditions are
+The layout is langchain-qdrant's, sealed where the tenant's data is: `page_content`, and `metadata` with our names beside the owner's. Conditions are
 Qdrant's own, as its REST interface writes them. `flags` repeats what is true or false in the metadata, in words: the
 embedded engine's Python takes such values in conditions for numbers. `access` says who may see a point in a form
 that an index answers; a point without it is seen by nobody who has groups to show.
@@ -26,6 +26,7 @@ ACCESS = "access"
 DENSE = ""  # langchain-qdrant's own names of vectors
 SPARSE = "langchain-sparse"
 _FLAGS = "flags"
+_SEALED = "sealed"
 _EVERYBODY = "*"
 _LARGEST = 65_536  # bytes of metadata
 _OURS = uuid.UUID("8f0f6d52-3f7c-5a0e-9a53-0d7f4f1f6a11")
@@ -40,8 +41,7 @@ def payload(collection: Collection, chunk: Chunk) -> Json:
     """What is stored of a chunk. Raises Unfit."""
     own = dict(chunk.metadata)
     try:
-        if len(orjson.dumps(own)) > _LARGEST:
-            raise Unfit(f"The metadata of a chunk have at most {_LARGEST} bytes.")
+        fits_in(orjson.dumps(own))
         orjson.dumps([chunk.text, chunk.title, chunk.headings, chunk.id, chunk.document, [*chunk.groups]])
     except TypeError:
         raise Unfit(
@@ -66,9 +66,17 @@ def payload(collection: Collection, chunk: Chunk) -> Json:
         "metadata": {**own, **kept},
         ACCESS: [_member(group) for group in sorted(chunk.groups)] or [_EVERYBODY],
     }
+    if chunk.words is not None:
+        stored[_SEALED] = True
     if flags := sorted({_flag(name, value) for name, value in _each(own) if isinstance(value, bool)}):
         stored[_FLAGS] = flags
     return stored
+
+
+def fits_in(metadata: bytes) -> None:
+    """Raises Unfit for metadata, as JSON, that are too long."""
+    if len(metadata) > _LARGEST:
+        raise Unfit(f"The metadata of a chunk have at most {_LARGEST} bytes.")
 
 
 def chunk(collection: Collection, stored: Mapping[str, Any] | None) -> Chunk:
@@ -92,6 +100,7 @@ def chunk(collection: Collection, stored: Mapping[str, Any] | None) -> Chunk:
             language=str(metadata.get("language") or ""),
             groups=frozenset(metadata.get("groups") or ()),
             metadata={name: value for name, value in metadata.items() if name not in RESERVED},
+            words="" if stored.get(_SEALED) else None,
         )
     except (TypeError, ValueError):
         raise Unreachable("The store gave a passage that was not written by us.") from None

@@ -14,7 +14,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
@@ -23,7 +23,7 @@ from passerelle.domain.retrieval import Chunk, Collection, Condition, Hit, Mode,
 from passerelle.retrieval import payload
 from passerelle.retrieval.store import Unfit, Unreachable
 
-VERSION = 2  # of all this; owners and askers of different ones do not talk
+VERSION = 3  # of all this; owners and askers of different ones do not talk
 LONGEST_REQUEST = 16 * 1_048_576  # bytes
 LONGEST_REPLY = 128 * 1_048_576
 _LENGTH = struct.Struct("!I")
@@ -74,12 +74,16 @@ def read_collection(given: Sequence[Any]) -> Collection:
 
 def written_entry(collection: Collection, chunk: Chunk, vector: Sequence[float]) -> Json:
     """A chunk with its vector. Raises Unfit."""
-    return {"payload": payload.payload(collection, chunk), "vector": written_vector(vector)}
+    entry = {"payload": payload.payload(collection, chunk), "vector": written_vector(vector)}
+    return entry if chunk.words is None else {**entry, "words": chunk.words}
 
 
 def read_entry(collection: Collection, given: Mapping[str, Any]) -> Entry:
     """A chunk with its vector. Raises ValueError, Unreachable."""
-    return payload.chunk(collection, given["payload"]), read_vector(given["vector"])
+    chunk = payload.chunk(collection, given["payload"])
+    if (words := given.get("words")) is not None:
+        chunk = replace(chunk, words=str(words))
+    return chunk, read_vector(given["vector"])
 
 
 def written_query(query: Query) -> Json:

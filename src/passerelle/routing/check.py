@@ -13,12 +13,15 @@ from urllib.parse import urlsplit
 from passerelle.config.fields import BackendOptions
 from passerelle.domain.ask import Needs
 from passerelle.domain.catalog import Catalog, Policy, Tenant
+from passerelle.policy.judge import is_sensitive
 from passerelle.routing.agreements import check_hours
 from passerelle.routing.bounds import check_issuers
 from passerelle.routing.caching import check_caching
 from passerelle.routing.file import FileFields
+from passerelle.routing.names import check_names_model
 from passerelle.routing.notes import Notes
 from passerelle.routing.plan import make_plan
+from passerelle.routing.policies import CURES, check_helpers, check_systems
 from passerelle.routing.rag import check_documents
 from passerelle.routing.reasons import LeftOut, Why
 from passerelle.routing.source import Path
@@ -37,7 +40,10 @@ def check(
     for tenant in catalog.tenants.values():
         _check_switch(catalog, tenant, notes, fields=fields)
         _check_ways(catalog, tenant, notes, fields=fields)
+        check_systems(catalog, tenant, notes)
+        check_helpers(catalog, tenant, notes)
         check_caching(catalog, tenant, notes)
+        check_names_model(tenant, notes)
         check_documents(catalog, tenant, notes, given=fields.tenants[tenant.name], defaults=fields.defaults)
 
 
@@ -220,7 +226,12 @@ def _check_ways(catalog: Catalog, tenant: Tenant, notes: Notes, *, fields: FileF
 
 def _check_restricted(tenant: Tenant, notes: Notes) -> None:
     cure = "Name one with `policy:` if its data must not go everywhere."
-    if tenant.policy is None:
+    if tenant.policy is None and is_sensitive(tenant.privacy):
+        message = (
+            f"{tenant.name!r} has no policy; as its data is sensitive, it only goes where nothing is kept."
+        )
+        cure = "Name one with `policy:` for more than that."
+    elif tenant.policy is None:
         message = f"{tenant.name!r} has no policy and is unrestricted."
     elif tenant.policy == Policy(tenant.policy.name):
         message = f"{tenant.name!r} is unrestricted: its policy {tenant.policy.name!r} has no rules."
@@ -239,7 +250,7 @@ def _no_way(tenant: Tenant, model: str, left_out: tuple[LeftOut, ...], *, notes:
         reasons = list(dict.fromkeys(left.reason for left in left_out))
         told = "; ".join(reasons[:_MOST_REASONS]) + ("; ..." if len(reasons) > _MOST_REASONS else "")
         message = f"The policy of {tenant.name!r} leaves no target for {model!r}: {told}."
-        notes.add("error", "R01", path, message, _POLICY_CURES[forbidden[0].rule or "R01"])
+        notes.add("error", "R01", path, message, CURES[forbidden[0].rule or "R01"])
     elif Why.DEGRADED in whys:
         message = f"{tenant.name!r} could only have degraded answers for {model!r}, which it does not allow."
         cure = "Set `degraded: true` for the tenant, or add a target that is not degraded."
@@ -251,9 +262,3 @@ def _no_way(tenant: Tenant, model: str, left_out: tuple[LeftOut, ...], *, notes:
 
 
 _MOST_REASONS = 4  # of a finding that stays readable
-
-_POLICY_CURES = {
-    "R01": "State the backend's `location`, add a permitted target, or take the model from the tenant.",
-    "R05": "State `trains: false` on the backend if that is so, or add a permitted target.",
-    "R06": "State the backend's `retention_days`, or add a permitted target.",
-}

@@ -220,6 +220,11 @@ def _rules(policy: Policy) -> dict[str, Any]:
         "policy.operators": sorted(policy.operators) if policy.operators is not None else None,
         "policy.training": None if policy.training else "forbidden",
         "policy.max_retention_days": policy.max_retention_days,
+        "policy.seats": _contract(policy.seats) if policy.seats is not None else None,
+        "policy.transfers": sorted(policy.transfers) if policy.transfers is not None else None,
+        "policy.pinned": True if policy.pinned else None,
+        "policy.degraded": None if policy.degraded else "forbidden",
+        "policy.redact": sorted(policy.redact) or None,
     }
 
 

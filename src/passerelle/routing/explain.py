@@ -8,7 +8,9 @@ from typing import Any
 from passerelle.domain.ask import Needs
 from passerelle.domain.catalog import Catalog, Party, Target, Tenant
 from passerelle.domain.errors import CannotRun, NotFound
+from passerelle.policy.seen import Seen, Use
 from passerelle.routing.caching import in_words
+from passerelle.routing.everyone import everyone
 from passerelle.routing.notes import nearest
 from passerelle.routing.plan import Knowledge, find_model, make_plan
 from passerelle.routing.reasons import LeftOut
@@ -42,6 +44,8 @@ class Explanation:
     steps: tuple[Step, ...]
     left_out: tuple[LeftOut, ...]
     cache: str | None = None  # which answers are kept, in words; None = none
+    rules: str | None = None  # the evidence of what binds the tenant: a name and a hash; None = nothing does
+    others: tuple[Seen, ...] = ()  # systems, webhooks and helpers that the tenant's data reaches too
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -49,6 +53,7 @@ class Explanation:
             "tenant": self.tenant,
             "model": self.model,
             "policy": self.policy,
+            "rules": self.rules,
             "configuration": self.version,
             "cache": self.cache,
             "targets": [
@@ -84,11 +89,25 @@ class Explanation:
                 }
                 for left in self.left_out
             ],
+            "others": [
+                {
+                    "name": seen.party.name,
+                    "use": seen.use.value,
+                    "through": seen.through,
+                    "models": list(seen.models),
+                    "country": seen.party.location.country,
+                    "operator": seen.party.location.operator,
+                    "off": seen.off,
+                    "rule": seen.verdict.rule if seen.verdict else None,
+                    "reason": seen.verdict.reason if seen.verdict else None,
+                }
+                for seen in self.others
+            ],
         }
 
     def as_text(self) -> str:
         """For a terminal."""
-        bound = f"policy {self.policy}" if self.policy else "no policy: unrestricted"
+        bound = f"policy {self.rules}" if self.rules else "no policy: unrestricted"
         lines = [f"{self.model} for {self.tenant} ({bound}), configuration {self.version}"]
         for order, step in enumerate(self.steps, start=1):
             share = f", {step.share:.0%} of the load" if 0 < step.share < 1 else ""
@@ -104,6 +123,7 @@ class Explanation:
             lines.append("  no target: every request is refused")
         lines += [f"  -  {left.target.name}  {left.why.value}: {left.reason}" for left in self.left_out]
         lines += [f"  cache: {self.cache}"] if self.cache else []
+        lines += [f"  also: {_also(seen)}" for seen in self.others]
         return "\n".join(lines)
 
 
@@ -147,7 +167,35 @@ def explain(
         ]
     policy = tenant.policy.name if tenant.policy else None
     cache = in_words(tenant.cache, model)
-    return Explanation(tenant.name, model.name, policy, catalog.version, tuple(steps), plan.left_out, cache)
+    return Explanation(
+        tenant.name,
+        model.name,
+        policy,
+        catalog.version,
+        tuple(steps),
+        plan.left_out,
+        cache,
+        plan.policy,
+        _others(catalog, tenant, model.name),
+    )
+
+
+_ANSWERING = frozenset({Use.PRIMARY, Use.FALLBACK, Use.ROUTER})
+
+
+def _also(seen: Seen) -> str:
+    """A party beside those that answer, and whether it is permitted."""
+    who = f"{seen.through} ({seen.use.value}, {_who(seen.party)})"
+    if seen.verdict is not None:
+        return f"{who}, refused by {seen.verdict.rule}: {seen.verdict.reason}"
+    return f"{who}, off" if seen.off else who
+
+
+def _others(catalog: Catalog, tenant: Tenant, model: str) -> tuple[Seen, ...]:
+    """Who else sees this tenant's data than those that answer its models."""
+    return tuple(
+        seen for seen in everyone(catalog, tenant) if seen.use not in _ANSWERING and seen.models != (model,)
+    )
 
 
 def _tied(one: Target, other: Target, prefer: tuple[str, ...]) -> bool:

@@ -19,16 +19,16 @@ from passerelle.config.billing import (
 )
 from passerelle.config.cache import CacheWords
 from passerelle.config.cost import CostWords, Currency, cost_field
-from passerelle.config.countries import check_country
-from passerelle.config.fields import BackendOptions, Country
+from passerelle.config.fields import BackendOptions
 from passerelle.config.guardrails import GuardrailFields
 from passerelle.config.identity import IssuerFields
 from passerelle.config.limits import CorsFields, LimitFields
+from passerelle.config.parties import Country
 from passerelle.config.pipelines import ContentWords, SurveyWords
+from passerelle.config.policies import PolicyFields, SystemFields
 from passerelle.config.privacy import PrivacyFields
 from passerelle.config.rag import RagWords
 from passerelle.domain.ask import Capability, Task
-from passerelle.policy.regions import REGIONS
 
 # Tenants stand in API_KEYS=tenant:key,... and backends in headers, so their names hold no separators. Models may be
 # Hub ids or carry a tag.
@@ -57,10 +57,6 @@ def _model_id(value: str) -> str:
     return value
 
 
-def _country_or_region(value: str) -> str:
-    return value if value in REGIONS else check_country(value)
-
-
 def _version(value: Any) -> Any:
     if type(value) is not int or value != 1:
         raise ValueError("is not one this Passerelle reads; write 1")
@@ -74,7 +70,6 @@ def _text(pattern: str) -> WithJsonSchema:
 Name = Annotated[str, AfterValidator(_name), _text(_NAME)]
 ModelName = Annotated[str, AfterValidator(_model_name), _text(_MODEL_NAME)]
 ModelId = Annotated[str, AfterValidator(_model_id), _text(_VISIBLE)]
-Where = Annotated[str, AfterValidator(_country_or_region), _text("^([A-Z]{2}|EEA)$")]
 
 
 class OperatorFields(Strict):
@@ -149,29 +144,6 @@ class ModelFields(Strict):
     def kind_of_task(self) -> Task:
         """The task."""
         return Task(self.task)
-
-
-class PolicyFields(Strict):
-    """What a tenant allows; a rule that cannot be shown to hold does not hold."""
-
-    countries: list[Where] | None = Field(
-        default=None,
-        min_length=1,
-        description=f"Where data may be processed: ISO 3166-1 codes, {', '.join(REGIONS)}.",
-        examples=[["EEA"]],
-    )
-    operators: list[str] | None = Field(
-        default=None,
-        min_length=1,
-        description="Who may process it: names of `location.operator`; `self` is the operator of this Passerelle.",
-        examples=[["self"]],
-    )
-    training: Literal["forbidden", "allowed"] = Field(
-        default="allowed", description="`forbidden`: only parties known not to train on what they are sent."
-    )
-    max_retention_days: int | None = Field(
-        default=None, ge=0, le=36_500, description="How many days a party may keep what it is sent."
-    )
 
 
 class TenantModels(Strict):
@@ -270,7 +242,12 @@ class FileFields(Strict):
     operator: OperatorFields = Field(default=OperatorFields(), description="Who runs this Passerelle.")
     models: dict[ModelName, ModelFields] = Field(min_length=1, description="The names that clients ask for.")
     policies: dict[Name, PolicyFields] = Field(
-        default_factory=dict, description="Rules that tenants are bound to."
+        default_factory=dict,
+        description="Rules that tenants are bound to; those of the package have names of their own.",
+    )
+    systems: dict[Name, SystemFields] = Field(
+        default_factory=dict,
+        description="What Passerelle itself stands on and somebody else runs; the operator's own, if unsaid.",
     )
     defaults: TenantFields = Field(
         default=TenantFields(),

@@ -9,7 +9,7 @@ from decimal import Decimal
 from passerelle.domain.ask import Needs
 from passerelle.domain.catalog import BackendSpec, Target, Tenant
 from passerelle.domain.facts import Host
-from passerelle.policy.judge import judge
+from passerelle.policy.judge import judged
 from passerelle.routing.reasons import LeftOut, Why, unable
 
 MOST = 4  # providers tried for one request: past the best few, another backend is the better answer
@@ -22,14 +22,13 @@ def choose(
 
     Empty while nothing is known of the providers and any of them would do: then the router chooses.
     """
-    policy = tenant.policy
     if not hosts:
-        if judge(policy, spec.parties_of(target)) is None:
+        if judged(tenant, spec.parties_of(target)) is None:
             return ()
         return LeftOut(target, Why.OFF, f"which providers {spec.name} could choose is not known now")
-    permitted = [host for host in hosts if judge(policy, (*spec.parties[:-1], host.party)) is None]
+    permitted = [host for host in hosts if judged(tenant, (*spec.parties[:-1], host.party)) is None]
     if not permitted:
-        verdict = judge(policy, (hosts[0].party,))
+        verdict = judged(tenant, (hosts[0].party,))
         told = f"none of the {len(hosts)} providers of {target.model} is permitted"
         return LeftOut(target, Why.POLICY, told, verdict.rule if verdict else None)
     able = [host for host in permitted if unable(target, host.facts, needs) is None]

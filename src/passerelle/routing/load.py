@@ -16,7 +16,6 @@ from passerelle.domain.ask import Task
 from passerelle.domain.billing import Sharing
 from passerelle.domain.catalog import BackendSpec, Catalog, Model, Policy, Target, Tenant
 from passerelle.domain.errors import Finding
-from passerelle.policy.regions import expand
 from passerelle.routing.agreements import agreed, webhooks
 from passerelle.routing.bounds import bounds
 from passerelle.routing.caching import caching
@@ -26,6 +25,7 @@ from passerelle.routing.file import FileFields, ModelFields, TenantFields, file_
 from passerelle.routing.misfits import misfits
 from passerelle.routing.notes import Notes
 from passerelle.routing.pipelines import pipelines
+from passerelle.routing.policies import policies, seated, systems
 from passerelle.routing.privacy import privacy
 from passerelle.routing.rag import check_names, documents
 from passerelle.routing.source import Path, read_source, version_of
@@ -96,17 +96,11 @@ def _build(
 ) -> Catalog | None:
     """The catalog the fields mean; None when a name in them leads nowhere."""
     options: Mapping[str, BackendOptions] = fields.backends  # type: ignore[attr-defined]  # made by file_model
-    backends = {name: _backend(name, chosen, notes, environment) for name, chosen in options.items()}
-    policies = {
-        name: Policy(
-            name,
-            countries=expand(rule.countries) if rule.countries is not None else None,
-            operators=frozenset(rule.operators) if rule.operators is not None else None,
-            training=rule.training == "allowed",
-            max_retention_days=rule.max_retention_days,
-        )
-        for name, rule in fields.policies.items()
+    backends = {
+        name: _backend(name, chosen, notes, environment, fields.operator.country)
+        for name, chosen in options.items()
     }
+    known_policies = policies(fields.policies)
     models = {
         name: Model(name, asked.kind_of_task(), _targets(name, asked, options, notes), asked.created)
         for name, asked in fields.models.items()
@@ -117,7 +111,7 @@ def _build(
             name,
             _Given(name, given, fields.defaults),
             models=models,
-            policies=policies,
+            policies=known_policies,
             currency=fields.operator.currency,
             notes=notes,
         )
@@ -128,11 +122,12 @@ def _build(
         "defaults",
         _Given("defaults", None, fields.defaults),
         models=models,
-        policies=policies,
+        policies=known_policies,
         currency=fields.operator.currency,
         notes=notes,
     )
     hooks = webhooks(fields.webhooks, fields.tenants, environment, notes)
+    stands = systems(fields, hooks, notes)
     if notes.errors:
         return None
     return Catalog(
@@ -144,6 +139,7 @@ def _build(
         currency=fields.operator.currency,
         time_zone=fields.operator.time_zone,
         webhooks=hooks,
+        systems=stands,
         source=source,
         cors_origins=frozenset(fields.cors.origins) if fields.cors else frozenset(),
     )
@@ -175,7 +171,9 @@ def _targets(
     return tuple(targets)
 
 
-def _backend(name: str, options: BackendOptions, notes: Notes, environment: Mapping[str, str]) -> BackendSpec:
+def _backend(
+    name: str, options: BackendOptions, notes: Notes, environment: Mapping[str, str], seat: str | None
+) -> BackendSpec:
     secrets: dict[str, str] = {}
     off = None
     for field, reference in options.secrets().items():
@@ -207,9 +205,9 @@ def _backend(name: str, options: BackendOptions, notes: Notes, environment: Mapp
         limits=options.timeouts.value(),
         secrets=secrets,
         off=off,
-        parties=options.parties(name),
+        parties=seated(options.parties(name), seat),
         choice=options.choice(),
-        hosts=options.hosts(),
+        hosts=seated(options.hosts(), seat),
         payer=options.payer(),
         billable=options.billable(),
         wake=wake,

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
+from passerelle.config.billing import WebhookFields
 from passerelle.config.fields import BackendOptions
+from passerelle.config.policies import PolicyFields, SystemFields
 from passerelle.routing.file import (
     FileFields,
     ModelFields,
     OperatorFields,
-    PolicyFields,
     TargetFields,
     TenantFields,
 )
 from passerelle.routing.notes import Notes, nearest
 from passerelle.routing.source import Path
 
+_MEMBER = re.compile(r"[A-Z][A-Za-z]+Fields")  # a model's name: which member of a union it tried
+
 
 def misfits(error: ValidationError, notes: Notes, *, kinds: Mapping[str, type[BackendOptions]]) -> None:
     """Note every error with its place, its cause and its cure; one per place, since one repair is enough."""
     told: set[Path] = set()
-    for item in error.errors(include_url=False):
-        path = _path(item["loc"], kinds)
+    items = [(item, _path(item["loc"], kinds)) for item in error.errors(include_url=False)]
+    for item, path in items:
+        if item["type"] == "literal_error" and any(path == other[: len(path)] != other for _, other in items):
+            continue  # a word might have stood there; what does stand there is told of below
         field = ".".join(str(part) for part in path) or "the file"
         kind, context = item["type"], item.get("ctx", {})
         if kind == "extra_forbidden":
@@ -57,6 +63,8 @@ def _path(location: tuple[int | str, ...], kinds: Mapping[str, type[BackendOptio
             isinstance(part, str) and (part.startswith(("literal[", "function-", "constrained-")))
         ):
             continue
+        if index > 2 and isinstance(part, str) and _MEMBER.fullmatch(part):
+            continue
         parts.append(part)
     return tuple(parts)
 
@@ -85,6 +93,13 @@ def _known_fields(
             return list(inner.model_fields) if inner else []
         case ("policies", _):
             return list(PolicyFields.model_fields)
+        case ("systems", _):
+            return list(SystemFields.model_fields)
+        case ("webhooks", _):
+            return list(WebhookFields.model_fields)
+        case ("cors",):
+            cors = _inner(FileFields, "cors")
+            return list(cors.model_fields) if cors else []
         case ("tenants", _, *rest) | ("defaults", *rest):
             inside: Any = TenantFields
             for part in rest:

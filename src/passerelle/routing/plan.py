@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from itertools import groupby
+from itertools import groupby, islice
 
 from passerelle.domain.ask import Capability, Needs, Task
-from passerelle.domain.catalog import Catalog, Model, Target, Tenant
+from passerelle.domain.catalog import BackendSpec, Catalog, Model, Target, Tenant
 from passerelle.domain.errors import BadRequest, NotFound, PolicyRefused, Unavailable
 from passerelle.domain.facts import Known
+from passerelle.policy.evidence import in_force
+from passerelle.policy.judge import judged
 from passerelle.routing import hosts
 from passerelle.routing.reasons import LeftOut, Why, leave_out
 
 Knowledge = Mapping[tuple[str, str], Known]  # by backend and model id, as targets name them
 
+_MOST_TOLD = 64  # places in the evidence of a decision
 DEFAULT = "default"  # the name under which every tenant finds its default model
 
 
@@ -28,13 +31,24 @@ DEFAULT = "default"  # the name under which every tenant finds its default model
 class Plan:
     """Where to try, in order, and why each other target was left out.
 
-    `ways` says for a target whose provider is chosen by us which providers it stands for, the best first.
+    `ways` says for a target whose provider is chosen by us which providers it stands for, the best first. `policy` is
+    the evidence of the rules that were asked, None where none binds the tenant; `forbidden` names the places that a
+    rule left out, with the rule's id.
     """
 
     model: Model
     targets: tuple[Target, ...]
     left_out: tuple[LeftOut, ...] = ()
     ways: Mapping[Target, tuple[Target, ...]] = field(default_factory=dict)
+    policy: str | None = None
+    forbidden: Mapping[str, str] = field(default_factory=dict)
+
+    def evidence(self, spec: BackendSpec, target: Target) -> Mapping[str, object] | None:
+        """What is left behind of the decision to ask this target; None where nothing binds the tenant."""
+        if self.policy is None:
+            return None
+        operator = spec.place_of(target).operator
+        return {"policy": self.policy, "operator": operator, "left_out": self.forbidden}
 
     def drawn(
         self,
@@ -125,7 +139,31 @@ def make_plan(
         else:
             left_out.append(left)
     chosen.sort(key=lambda target: _place(target, tenant.prefer))
-    return Plan(model, tuple(chosen), tuple(left_out), ways)
+    policy = in_force(tenant)
+    return Plan(
+        model,
+        tuple(chosen),
+        tuple(left_out),
+        ways,
+        policy,
+        _forbidden(catalog, tenant, model, left_out, known or {}) if policy is not None else {},
+    )
+
+
+def _forbidden(
+    catalog: Catalog, tenant: Tenant, model: Model, left_out: list[LeftOut], known: Knowledge
+) -> dict[str, str]:
+    """Places that a rule keeps a tenant from, with its id: targets, and providers that a choice may not fall on."""
+    told = {left.target.name: left.rule for left in left_out if left.rule is not None}
+    for target in model.targets:
+        spec = catalog.backends[target.backend]
+        if spec.choice is None or target.name in told:
+            continue
+        for host in known.get((target.backend, target.model), Known()).hosts:
+            verdict = judged(tenant, (host.party,))
+            if verdict is not None:
+                told[f"{target.name}:{host.provider}"] = verdict.rule
+    return dict(islice(told.items(), _MOST_TOLD))
 
 
 def refuse_empty(plan: Plan, tenant: Tenant) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from passerelle.config.privacy import PromptLogFields, RedactionFields
 from passerelle.domain.catalog import Tenant
@@ -30,14 +30,14 @@ def privacy(get: Get) -> Privacy:
     )
 
 
-def _redaction(said: RedactionFields | bool | None) -> Redaction | None:
+def _redaction(said: RedactionFields | Literal[False] | None) -> Redaction | None:
     if not isinstance(said, RedactionFields):
         return None
     fields = frozenset(said.fields) if said.fields is not None else EVERYWHERE
     return Redaction(frozenset(said.kinds), fields, said.restore, said.names)
 
 
-def _prompt_log(said: PromptLogFields | bool | None) -> PromptLog | None:
+def _prompt_log(said: PromptLogFields | Literal[False] | None) -> PromptLog | None:
     if not isinstance(said, PromptLogFields):
         return None
     return PromptLog(said.purpose, said.keep, said.until)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from passerelle.domain.catalog import BackendSpec, Catalog, Party, Target, Tenant
-from passerelle.policy.judge import judge
+from passerelle.policy.judge import judged
 from passerelle.routing.explain import Explanation
 from passerelle.routing.reasons import Why
 
@@ -72,7 +72,7 @@ def _parties(spec: BackendSpec, target: Target, tenant: Tenant) -> Iterator[Part
         return
     yield from spec.parties[:-1]
     for host in spec.hosts:
-        if judge(tenant.policy, (*spec.parties[:-1], host)) is None:
+        if judged(tenant, (*spec.parties[:-1], host)) is None:
             yield host
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from passerelle.domain.ask import Capability, Needs
-from passerelle.domain.catalog import BackendSpec, Party, Policy, Target, Tenant
+from passerelle.domain.catalog import BackendSpec, Party, Target, Tenant
 from passerelle.domain.facts import Facts, Known
-from passerelle.policy.judge import Verdict, judge
+from passerelle.policy.judge import Verdict, judged
 
 
 class Why(StrEnum):
@@ -39,7 +39,7 @@ def leave_out(
     """The first reason why this tenant's request cannot go to this target; None when it can."""
     if target.backend in tenant.deny:
         return LeftOut(target, Why.DENIED, f"{tenant.name} denies {target.backend}")
-    verdict = forbidden(spec, tenant.policy)
+    verdict = forbidden(spec, tenant)
     if verdict is not None:
         return LeftOut(target, Why.POLICY, verdict.reason, verdict.rule)
     missing = unable(target, known.facts, needs)
@@ -47,20 +47,22 @@ def leave_out(
         return missing
     if target.degraded and not tenant.degraded:
         return LeftOut(target, Why.DEGRADED, f"degraded answers are not allowed for {tenant.name}")
+    if target.degraded and tenant.policy is not None and not tenant.policy.degraded:
+        return LeftOut(target, Why.DEGRADED, f"{tenant.policy.name} allows no degraded answers")
     if spec.off is not None:
         return LeftOut(target, Why.OFF, spec.off)
     return None
 
 
-def forbidden(spec: BackendSpec, policy: Policy | None) -> Verdict | None:
+def forbidden(spec: BackendSpec, tenant: Tenant) -> Verdict | None:
     """The rule that forbids a backend; one that chooses among providers is permitted when one of them is."""
     if spec.choice is None:
-        return judge(policy, spec.parties)
-    return judge(policy, spec.parties[:-1]) or _all_forbidden(policy, spec.hosts)
+        return judged(tenant, spec.parties)
+    return judged(tenant, spec.parties[:-1]) or _all_forbidden(tenant, spec.hosts)
 
 
-def _all_forbidden(policy: Policy | None, hosts: Sequence[Party]) -> Verdict | None:
-    verdicts = [judge(policy, (host,)) for host in hosts]
+def _all_forbidden(tenant: Tenant, hosts: Sequence[Party]) -> Verdict | None:
+    verdicts = [judged(tenant, (host,)) for host in hosts]
     return verdicts[0] if verdicts and all(verdicts) else None
 
 

@@ -95,6 +95,14 @@ class DataFolder:
             )
         return value
 
+    def replace_secret(self, name: str, value: bytes) -> None:
+        """Another secret in the place of one. Raises CannotRun."""
+        file = self.path / "secrets" / name
+        try:
+            write_private(file, value)
+        except OSError as error:
+            raise _unusable(file, error) from error
+
     def _make_secret(self, file: Path) -> None:
         making = take(self.path / "secrets.lock", exclusive=True, seconds=_LOCK_SECONDS)
         try:

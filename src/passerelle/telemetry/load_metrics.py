@@ -47,12 +47,7 @@ class LoadMetrics:
             "1 while limits are this process's own share, because Redis does not answer.",
             registry=registry,
         )
-        self.verdicts = Counter(
-            "passerelle_guardrail_verdicts_total",
-            "What guardrails found, and whether the call was blocked for it.",
-            ["tenant", "rule", "side", "blocked"],
-            registry=registry,
-        )
+        self.verdicts, self.redacted = _found(registry)
         self.cut = Counter(
             "passerelle_streams_cut_total",
             "Streams that were ended early, by why.",
@@ -65,3 +60,20 @@ class LoadMetrics:
             ["outcome"],
             registry=registry,
         )
+
+
+def _found(registry: CollectorRegistry) -> tuple[Counter, Counter]:
+    """What is found in what people write."""
+    verdicts = Counter(
+        "passerelle_guardrail_verdicts_total",
+        "What guardrails found, and whether the call was blocked for it.",
+        ["tenant", "rule", "side", "blocked"],
+        registry=registry,
+    )
+    redacted = Counter(
+        "passerelle_redacted_total",
+        "Personal data that was taken out of requests, by kind.",
+        ["tenant", "kind"],
+        registry=registry,
+    )
+    return verdicts, redacted

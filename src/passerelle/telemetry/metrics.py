@@ -11,6 +11,7 @@ from passerelle.telemetry.cache_metrics import CacheMetrics
 from passerelle.telemetry.job_metrics import JobMetrics
 from passerelle.telemetry.load_metrics import LoadMetrics
 from passerelle.telemetry.process_metrics import watch_process
+from passerelle.telemetry.subject_metrics import SubjectMetrics
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
@@ -87,6 +88,7 @@ class Metrics:
         self.load = LoadMetrics(registry)
         self.cache = CacheMetrics(registry)
         self.jobs = JobMetrics(registry)
+        self.subjects = SubjectMetrics(registry)
         # Called before each exposition, to set what is only looked up.
         self.before: list[Callable[[], None]] = [watch_process(registry)]
         self.connections = Gauge(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -92,10 +92,15 @@ class MintedKey:
     info: KeyInfo
 
 
+# What else is written in the transaction that changes a key, of which it is given the one that is made or ended.
+Also = Callable[[AsyncConnection, KeyInfo], Awaitable[None]]
+
+
 class KeyStore:
     """Makes, lists, rotates and revokes keys. Times are UTC and the database's own.
 
-    Everything raises Unavailable while the database does not answer.
+    `also`: what is written with the change, or neither is. Everything raises Unavailable while the database does not
+    answer.
     """
 
     def __init__(self, database: Database, pepper: bytes) -> None:
@@ -110,14 +115,18 @@ class KeyStore:
         name: str = "",
         expires_at: datetime | None = None,
         groups: Collection[str] = (),
+        also: Also | None = None,
     ) -> MintedKey:
         """A new key, in these groups."""
         async with self._begin() as connection:
-            return await self._insert(
+            minted = await self._insert(
                 connection, tenant=tenant, role=role, name=name, expires_at=expires_at, groups=groups
             )
+            if also is not None:
+                await also(connection, minted.info)
+            return minted
 
-    async def rotate(self, key_id: str, *, overlap: timedelta) -> MintedKey:
+    async def rotate(self, key_id: str, *, overlap: timedelta, also: Also | None = None) -> MintedKey:
         """A new key like an old one, in its groups and with its time to live; the old one goes on working for `overlap`.
 
         Raises NotFound, and BadRequest when the key has ended or been replaced already.
@@ -146,16 +155,20 @@ class KeyStore:
             last = min(end for end in (now + overlap, old.expires_at) if end is not None)
             values = {"expires_at": last, "rotated_to": minted.info.id, "changed_at": func.clock_timestamp()}
             await connection.execute(update(_TABLE).where(_TABLE.c.id == key_id).values(values))
+            if also is not None:
+                await also(connection, minted.info)
             return minted
 
-    async def revoke(self, key_id: str) -> None:
+    async def revoke(self, key_id: str, *, also: Also | None = None) -> None:
         """End a key now; ending one twice changes nothing."""
         values = {"revoked_at": func.clock_timestamp(), "changed_at": func.clock_timestamp()}
         statement = (
             update(_TABLE).where(_is(_TABLE.c.id, key_id), _TABLE.c.revoked_at.is_(None)).values(values)
-        )
+        ).returning(_TABLE)
         async with self._begin() as connection:
-            await connection.execute(statement)
+            row = (await connection.execute(statement)).mappings().one_or_none()
+            if row is not None and also is not None:
+                await also(connection, _info(row))
 
     async def get(self, key_id: str) -> KeyInfo | None:
         """The key of that id."""

@@ -94,7 +94,11 @@ def _iban(text: str) -> bool:
 def _nir(text: str) -> bool:
     """INSEE: the key is 97 less the number by 97; Corsica's 2A and 2B count as 19 and 18."""
     plain = re.sub(r"[^0-9AB]", "", text.upper()).replace("2A", "19").replace("2B", "18")
-    return plain.isdigit() and 97 - int(plain[:NIR_DIGITS]) % 97 == int(plain[NIR_DIGITS:])
+    return (
+        len(plain) == NIR_DIGITS + 2
+        and plain.isdigit()
+        and 97 - int(plain[:NIR_DIGITS]) % 97 == int(plain[NIR_DIGITS:])
+    )
 
 
 def _card(text: str) -> bool:
@@ -141,6 +145,11 @@ def _spans(kind: str, pattern: re.Pattern[str], text: str) -> Iterator[Found]:
             at = next((at for at in shorter if check(text[start:at])), None)
             if at is not None:
                 yield Found(kind, start, at)
+
+
+def spans_of(kind: str, text: str) -> Iterator[Found]:
+    """Where one kind of `PATTERNS` stands in a text, whatever its length."""
+    return _spans(kind, PATTERNS[kind], text)
 
 
 def found(text: str) -> tuple[Found, ...]:

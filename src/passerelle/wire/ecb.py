@@ -8,6 +8,7 @@ import aiohttp
 from yarl import URL
 
 from passerelle.domain.errors import Fault, Told, UpstreamFailed
+from passerelle.wire.destinations import origin
 from passerelle.wire.session import open_session
 
 # Every rate since 1999, some 650 kB: one file whatever was missed before.
@@ -22,7 +23,7 @@ async def fetch_rates(url: str = ADDRESS, *, seconds: float = 60.0, longest: int
 
     No redirect is followed. `seconds` bounds the whole of it, `longest` the bytes that are taken.
     """
-    session = open_session(connect=min(_CONNECT, seconds))
+    session = open_session(connect=min(_CONNECT, seconds), only=frozenset({origin(url)}))
     try:
         async with session.get(
             URL(url),

@@ -6,17 +6,28 @@ asks who the token belongs to first.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from passerelle.domain.errors import Fault, Told, UpstreamFailed
 from passerelle.wire.blocking import Blocking
 
 _SECONDS = 15.0  # for one call
 _LATE = "Hugging Face's control plane did not answer within the limit."
+_CONTROL = "https://api.endpoints.huggingface.cloud/v2"
 _T = TypeVar("_T")
+
+
+def endpoint_hosts() -> frozenset[str]:
+    """Where endpoints are: below the domain of their control plane, as the library has it where that was imported."""
+    constants = sys.modules.get("huggingface_hub.constants")
+    address = str(getattr(constants, "INFERENCE_ENDPOINTS_ENDPOINT", _CONTROL))
+    host = urlsplit(address).hostname or ""
+    return frozenset({host, f"*.{host.removeprefix('api.')}"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The key set of an OpenID provider, fetched: by its discovery document, or from where the operator says.
 
-OpenID Connect Discovery 1.0 section 4, RFC 8414 and RFC 7517 section 5. No redirect is followed, nothing is kept
+OpenID Connect Discovery 1.0 section 4, RFC 8414 and RFC 7517 section 5. No redirect is followed, hosts are those
+that the operator has named, nothing is kept
 between two fetches, and every answer is bounded in size and time. What is in the keys is not looked at here.
 """
 
@@ -16,6 +17,7 @@ import orjson
 from yarl import URL
 
 from passerelle.domain.identity import is_private_way
+from passerelle.wire.destinations import NotNamed, origin
 from passerelle.wire.session import Session, open_session
 
 LIMIT = 5.0  # seconds for all of it
@@ -30,11 +32,16 @@ class NotFetched(Exception):
 
 async def fetch_keys(issuer: str, jwks: str | None = None, *, limit: float = LIMIT) -> Sequence[Any]:
     """The members of the `keys` of an issuer's key set, none of them looked at. Raises NotFetched."""
-    session = open_session(connect=min(_CONNECT, limit))
+    named = frozenset(origin(url) for url in (issuer, jwks) if url)
+    session = open_session(connect=min(_CONNECT, limit), only=named)
     try:
         async with asyncio.timeout(limit):
             where = jwks or await _discover(session, issuer)
             keys = (await _object(session, where)).get("keys")
+    except NotNamed as error:
+        raise NotFetched(
+            "has its keys at a host that the configuration does not name: write it as `jwks`"
+        ) from error
     except (aiohttp.ClientConnectorError, ssl.SSLError) as error:
         raise NotFetched("cannot be reached") from error
     except TimeoutError as error:

@@ -6,13 +6,14 @@ Nothing here retries, and nothing here decides how long to wait for content: tha
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import aiohttp
 import orjson
 from yarl import URL
 
 from passerelle.domain.errors import Fault, UpstreamFailed
+from passerelle.wire.destinations import NotNamed, origin
 from passerelle.wire.errors import failure, failure_inside
 from passerelle.wire.session import open_session
 from passerelle.wire.sse import Framer
@@ -27,14 +28,18 @@ Rewrite = Callable[[bytes], bytes]  # a block of whole events to one in OpenAI's
 class Upstream:
     """One engine's HTTP server. Opened by its backend, closed with it.
 
-    It follows no redirect, reads no proxy settings or netrc from the environment, keeps no cookies, and sends
+    It connects to hosts that were named to it and to no others, follows no redirect, reads no proxy settings or netrc from the environment, keeps no cookies, and sends
     only the headers it was given: a caller's headers never travel on.
     """
 
-    def __init__(self, base: str, *, headers: Mapping[str, str], connect: float) -> None:
+    def __init__(
+        self, base: str, *, headers: Mapping[str, str], connect: float, names: Collection[str] | None = None
+    ) -> None:
+        """`names`: the hosts it may connect to, as in `wire/destinations`; that of the base, if unsaid."""
         self._base = base
         self._headers = {"Content-Type": "application/json", "User-Agent": "passerelle", **headers}
         self._connect = connect
+        self._names = frozenset({origin(base)}) if names is None else frozenset(names)
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -97,7 +102,7 @@ class Upstream:
 
     def _open(self) -> aiohttp.ClientSession:
         # Opened at the first call: it needs the running loop, which does not exist when parts are built.
-        self._session = open_session(connect=self._connect)
+        self._session = open_session(connect=self._connect, only=self._names)
         return self._session
 
     async def aclose(self) -> None:
@@ -207,6 +212,8 @@ def translate(error: BaseException, *, headless: bool = False) -> UpstreamFailed
 
     `headless`: it came before the head of a reply.
     """
+    if isinstance(error, NotNamed):
+        return UpstreamFailed(Fault.PLACE, f"Nothing was sent: {error}.")
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return UpstreamFailed(Fault.TIMEOUT_CONNECT, "No connection to the engine within the limit.")
     if isinstance(error, (aiohttp.ClientConnectorError, ssl.SSLError)):

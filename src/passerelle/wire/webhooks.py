@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 import aiohttp
 from yarl import URL
 
+from passerelle.wire.destinations import origin
 from passerelle.wire.errors import retry_after_of
 from passerelle.wire.session import Session, open_session
 
@@ -64,6 +65,7 @@ class Sender:
     def __init__(self, *, limit: float = LIMIT) -> None:
         self._limit = limit
         self._session: Session | None = None
+        self._named: set[str] = set()
 
     async def send(self, url: str, secret: str, *, event_id: str, body: bytes, now: datetime) -> Sent:
         """Post a JSON body once. Never raises for what a receiver, its address or its secret is like."""
@@ -80,7 +82,8 @@ class Sender:
         # Connections are not kept: by the next event the other side would have closed most of them.
         headers |= {"Content-Type": "application/json", "User-Agent": "passerelle", "Connection": "close"}
         if self._session is None:
-            self._session = open_session(connect=min(_CONNECT, self._limit))
+            self._session = open_session(connect=min(_CONNECT, self._limit), only=self._named)
+        self._named.add(origin(url))
         try:
             ends = asyncio.get_running_loop().time() + self._limit
             return await _post(self._session, address, body, headers, ends=ends)

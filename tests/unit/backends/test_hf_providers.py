@@ -2,6 +2,7 @@
 
 import inspect
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from huggingface_hub import HfApi, constants
@@ -9,7 +10,7 @@ from huggingface_hub.inference import _providers as hub
 from pydantic import ValidationError
 
 from passerelle.backends.hf_providers import COMPLETE, ROUTER, HfProvidersOptions
-from passerelle.backends.provider_parties import PARTIES
+from passerelle.backends.provider_parties import ADDRESSES, PARTIES
 from passerelle.backends.provider_routes import TASKS, way
 from passerelle.domain.ask import Route
 from passerelle.domain.errors import Fault, UpstreamFailed
@@ -73,6 +74,14 @@ def test_the_routers_address_is_the_one_the_installed_huggingface_hub_uses() -> 
     prepared = helper.prepare_request(inputs=[], parameters={}, headers={}, model="org/model", api_key="hf_x")
 
     assert prepared.url == f"{ROUTER}/chat/completions"
+
+
+def test_pools_may_connect_where_the_library_asks_each_provider() -> None:
+    for provider, tasks in hub.PROVIDERS.items():
+        if provider in ADDRESSES:
+            known = {f"{urlsplit(helper.base_url).hostname}:443" for helper in tasks.values()}
+            assert known <= set(ADDRESSES[provider]), provider
+    assert ADDRESSES.keys() == PARTIES.keys() - {"hf-inference"}
 
 
 # What the library itself makes of each: read off it, so that an upgrade that changes an address is seen.

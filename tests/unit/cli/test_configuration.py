@@ -85,6 +85,18 @@ def test_a_policy_without_a_way_out_has_a_status_of_its_own(verb: Verb, config: 
     assert len(orjson.loads(explained.out)["left_out"]) == 1
 
 
+def test_explain_tells_every_host_that_is_connected_to(verb: Verb, tmp_path: Path) -> None:
+    file = tmp_path / "providers.yaml"
+    file.write_text(_FAR)  # refused by its policy, and told about all the same
+
+    told = verb("explain", "--egress", "--config", str(file))
+    listed = verb("explain", "--egress", "--config", str(file), "--json")
+
+    assert told.status == listed.status == 0
+    assert "example.test:443  backend far" in told.out.splitlines()
+    assert {"host": "example.test:443", "uses": ["backend far"]} in orjson.loads(listed.out)
+
+
 def test_explain_tells_the_order_and_makes_no_data_folder(verb: Verb, config: Path, tmp_path: Path) -> None:
     words = (*_EXPLAIN, "--config", str(config), "--data", str(tmp_path / "d"))
     for_machines, told = verb(*words, "--json"), verb(*words)

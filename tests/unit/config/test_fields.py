@@ -8,14 +8,13 @@ from pydantic import TypeAdapter, ValidationError
 from passerelle.config.countries import COUNTRIES
 from passerelle.config.fields import (
     BackendOptions,
-    Country,
     Duration,
-    LocationFields,
     SecretReference,
     TimeoutFields,
     TokenOptions,
     Url,
 )
+from passerelle.config.parties import Country, LocationFields
 from passerelle.domain.catalog import Location, TimeLimits
 
 _DURATION: TypeAdapter[float] = TypeAdapter(Duration)

@@ -87,7 +87,7 @@ class _Question:
         if self.history:
             said += [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": self.history}]
         said.append({"role": "user", "content": _QUESTIONS[self.topic][self.wording]})
-        body = {"model": self.model, "messages": said, "metadata": {"who": self.identity}}
+        body = {"model": self.model, "messages": said, "metadata": {"told": self.identity}}
         body |= _EXTRAS[self.extra]
         body |= {"user": self.user} if self.user else {}
         body |= {"cache": {"namespace": self.namespace}} if self.namespace else {}
@@ -123,7 +123,7 @@ def _conversations(draw: st.DrawFn) -> list[_Question]:
 
 def _who(request: Received) -> str:
     """The engine says for whom it answers."""
-    return str(request.body["metadata"]["who"])
+    return str(request.body["metadata"]["told"])
 
 
 def _configuration(engine: OpenAiLike) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _says(request: Received) -> str:
     """The engine says what whoever plants wants it to, as if they had talked it into that."""
-    return _PLANTED if request.body.get("metadata", {}).get("who") == "planter" else _RIGHT
+    return _PLANTED if request.body.get("metadata", {}).get("sort") == "planter" else _RIGHT
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def _ask(
 ) -> tuple[str | None, str]:
     """What is answered, and how the cache took it; everything is learned afterwards."""
     messages = [{"role": "user", "content": said}] if isinstance(said, str) else said
-    body = {"model": "assistant", "messages": messages, "metadata": {"who": by}, **more}
+    body = {"model": "assistant", "messages": messages, "metadata": {"sort": by}, **more}
     headers = {"Authorization": f"Bearer {by.ljust(32, '0')}"}
     async with http.post(_PATH, json=body, headers=headers) as reply:
         told = await reply.json()

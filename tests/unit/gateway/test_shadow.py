@@ -10,9 +10,10 @@ import pytest
 from passerelle.cache.entry import Spot
 from passerelle.domain.ask import Ask, Needs, Route
 from passerelle.gateway.shadow import Shadow
+from passerelle.subjects.pseudonyms import Pseudonyms
 from tests.fakes.openai_like import OPENAI, OpenAiLike
 from tests.fakes.script import Answer, Fail, Silent, Wait
-from tests.serving import one_backend
+from tests.serving import PEPPER, one_backend
 from tests.unit.gateway.internal import Inside, inside
 
 _SPOT = Spot("acme", "partition", "exact", "Où est la gare ?", "fr", "assistant")
@@ -67,7 +68,8 @@ async def test_it_is_asked_again_whole_by_its_own_name_and_charged_to_its_tenant
     assert kept.usage is not None
     assert not {"stream_options", "cache"} & sent.keys()
     assert not sent.get("stream")
-    assert (sent["user"], ask.body["stream"]) == ("u1", True)  # the caller's own body is as it was
+    pseudonym = Pseudonyms(PEPPER).of("acme", "u1")
+    assert (sent["user"], ask.body["stream"]) == (pseudonym, True)  # the caller's own body is as it was
     (began,) = gateway.ledger.began
     assert (began.tenant, began.key_id, began.use) == ("acme", "internal:cache-shadow", "cache-shadow")
     assert began.request_id != "req_1"

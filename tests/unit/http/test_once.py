@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from passerelle.domain.caller import Caller, Role
+from passerelle.domain.catalog import Catalog, Tenant
 from passerelle.http.access import OPERATOR_SCOPE
 from passerelle.http.inference import Scope, Send
 from passerelle.http.intake import Limits, Receive
@@ -22,6 +23,7 @@ from passerelle.idempotency.seal import Sealer
 from passerelle.idempotency.store import AnswerStore
 from passerelle.serving import make_server
 from passerelle.stores.database import Database
+from passerelle.subjects.people import People
 from tests.serving import FixedKeys
 
 _CALLERS = {
@@ -124,7 +126,7 @@ class Site:
 
 
 @asynccontextmanager
-async def _served(app: Once) -> AsyncIterator[str]:
+async def running(app: Once) -> AsyncIterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     server = make_server(app)
     await server.open(listener)
@@ -138,9 +140,18 @@ async def _served(app: Once) -> AsyncIterator[str]:
         listener.close()
 
 
-def _once(app: Counting, store: AnswerStore) -> Once:
+def front_of(app: Counting, store: AnswerStore, people: People | None = None) -> Once:
     keys, limits = FixedKeys(_CALLERS), Limits(body=1000)
-    return Once(app, keys=keys, limits=limits, flights=Flights(store), sealer=Sealer(b"p" * 32))
+    catalog = Catalog("v", {}, {}, {name: Tenant(name, ()) for name in ("acme", "globex")})
+    return Once(
+        app,
+        keys=keys,
+        limits=limits,
+        flights=Flights(store),
+        sealer=Sealer(b"p" * 32),
+        catalog=lambda: catalog,
+        people=people,
+    )
 
 
 @pytest.fixture
@@ -148,8 +159,8 @@ async def site(database_url: str) -> AsyncIterator[Site]:
     app = Counting()
     databases = [Database(database_url), Database(database_url)]
     stores = [AnswerStore(database) for database in databases]
-    fronts = [_once(app, store) for store in stores]
-    async with _served(fronts[0]) as one, _served(fronts[1]) as two:
+    fronts = [front_of(app, store) for store in stores]
+    async with running(fronts[0]) as one, running(fronts[1]) as two:
         yield Site(app, [one, two], stores)
     for store, database in zip(stores, databases, strict=True):
         await store.aclose()
@@ -244,13 +255,13 @@ async def test_tenants_roles_and_routes_have_nothing_in_common(site: Site) -> No
 
 async def test_the_operators_socket_has_slots_of_its_own(site: Site) -> None:
     answers = []
-    once = _once(site.app, site.stores[0])
+    once = front_of(site.app, site.stores[0])
 
     async def operated(scope: Scope, receive: Receive, send: Send) -> None:
         scope[OPERATOR_SCOPE] = True
         await once(scope, receive, send)
 
-    async with _served(operated) as url:  # type: ignore[arg-type]
+    async with running(operated) as url:  # type: ignore[arg-type]
         for _ in range(2):
             async with aiohttp.ClientSession(url) as http:
                 async with http.post("/x", data=b"{}", headers={"idempotency-key": "k"}) as reply:
@@ -363,7 +374,7 @@ async def test_who_waits_when_the_service_stops_is_told_so(site: Site) -> None:
     site.app.go.clear()
     told = asyncio.Event()
     waiting: list[asyncio.Task[None]] = []
-    once = _once(site.app, site.stores[0])
+    once = front_of(site.app, site.stores[0])
 
     async def remembered(scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
@@ -374,7 +385,7 @@ async def test_who_waits_when_the_service_stops_is_told_so(site: Site) -> None:
 
     first = asyncio.ensure_future(site.post())
     await site.until_runs(1)
-    async with _served(remembered) as url:  # type: ignore[arg-type]
+    async with running(remembered) as url:  # type: ignore[arg-type]
         site.urls.append(url)
         second = asyncio.ensure_future(site.post(at=2))
         await told.wait()

@@ -38,6 +38,7 @@ def events(
     beginnings = st.builds(
         Began, text, text, text, text, text, text, small, text, text, maybe, moments, text,
         st.none() | st.dictionaries(text, text, max_size=3), text, st.none() | amounts, maybe,
+        evidence=st.none() | st.dictionaries(text, maybe | st.dictionaries(text, text, max_size=2), max_size=3),
     )  # fmt: skip
     ends = st.builds(
         Ended, text, moments, text, maybe, st.booleans(), maybe, maybe,
@@ -103,6 +104,7 @@ def test_what_the_gateway_writes_every_day_is_plain() -> None:
     many = (line("input", 1), line("output", 2, cost=3, billed=4), line("reasoning", 0, price_id=None))
     for event in (
         began(), began(tags=None, country=None, held=12, held_currency="USD", use="rag", tenant="Société"),
+        began(evidence={"policy": "eu@1a2b3c4d", "operator": None, "left_out": {"hub/Qwen/Qwen3": "R01"}}),
         ended(), ended(lines=(), usage=None, provider=None), ended(exchange=rate, first_ms=9, revision="4f2e"),
         ended(usage=detailed, lines=many, payer="operator:retry", payee="operator:capacity"),
     ):  # fmt: skip
@@ -133,7 +135,7 @@ def test_a_hostile_line_is_looked_at_in_no_more_time_than_its_length_takes() -> 
 
 def test_a_line_of_an_older_program_is_read() -> None:
     whole = json.loads(encode(began())[11:]), json.loads(encode(ended())[11:])
-    new = ("use", "held", "held_currency", "exchange", "first_ms", "revision")
+    new = ("use", "held", "held_currency", "exchange", "first_ms", "revision", "subject", "evidence")
     for mark, said, event in zip((b"b ", b"e "), whole, (began(), ended()), strict=True):
         older = {name: value for name, value in said.items() if name not in new}
         for each in older.get("lines", []):

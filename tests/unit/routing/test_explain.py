@@ -56,7 +56,7 @@ def test_every_target_stands_in_order_with_the_reason_of_each_other() -> None:
         "  -  hub/Qwen/Qwen2.5-7B-Instruct  denied: client-a denies hub",
         "  -  offline/extractive  degraded: degraded answers are not allowed for client-a",
     ]
-    assert text.splitlines()[0].startswith("assistant for client-a (policy eu-only), configuration ")
+    assert text.splitlines()[0].startswith("assistant for client-a (policy eu-only@")
 
 
 def test_equal_ranks_are_told_with_their_share_and_routers_with_their_country() -> None:

@@ -26,7 +26,7 @@ async def fake() -> AsyncIterator[OpenAiLike]:
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    session = open_session(connect=3.0)
+    session = open_session(connect=3.0, only=None)
     yield session
     await session.close()
 

@@ -52,6 +52,7 @@ class LiteLLMBackend:
 
     def __init__(self, spec: BackendSpec) -> None:
         options = spec.options
+        self._reaches: frozenset[str] = options.reaches()
         self._provider: str = options.provider
         self._served_by = spec.location.operator or options.provider
         self._access: dict[str, Any] = options.access(spec.secrets)
@@ -168,7 +169,7 @@ class LiteLLMBackend:
 
     def _pool(self) -> Session:
         if self._session is None:  # opened at the first call: it needs the running loop
-            self._session = open_session(connect=self._connect)
+            self._session = open_session(connect=self._connect, only=self._reaches or None)
         return self._session
 
 

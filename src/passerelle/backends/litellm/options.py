@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from passerelle.config.base import SecretReference
+from passerelle.config.base import SecretReference, host_of
 from passerelle.config.fields import BackendOptions, Url
 from passerelle.domain.ask import Capability, Task
 
@@ -19,6 +19,16 @@ _REGIONS: Mapping[str, str] = {
     "sagemaker": "aws_region_name",
     "vertex": "vertex_location",
     "watsonx": "watsonx_region_name",
+}
+# Where LiteLLM asks a provider, by the beginning of the provider's name; the others' `api_base` says it.
+_HOSTS: Mapping[str, frozenset[str]] = {
+    "anthropic": frozenset({"api.anthropic.com:443"}),
+    "bedrock": frozenset({"*.amazonaws.com"}),
+    "cohere": frozenset({"api.cohere.com:443", "api.cohere.ai:443"}),
+    "gemini": frozenset({"generativelanguage.googleapis.com:443"}),
+    "mistral": frozenset({"api.mistral.ai:443"}),
+    "sagemaker": frozenset({"*.amazonaws.com"}),
+    "vertex_ai": frozenset({"*.googleapis.com"}),
 }
 # Their libraries find credentials where the machine keeps them when none are given.
 _KEYLESS = ("bedrock", "sagemaker", "vertex", "oci")
@@ -87,6 +97,14 @@ class LiteLLMOptions(BackendOptions):
         """Field name to secret reference, for every secret that is set."""
         given = {name: getattr(self, name) for name in ("api_key", *_AWS)}
         return {name: reference for name, reference in given.items() if reference is not None}
+
+    def reaches(self) -> frozenset[str]:
+        """Its address; empty where LiteLLM alone knows it."""
+        if self.api_base:
+            return frozenset({host_of(self.api_base)})
+        return next(
+            (hosts for start, hosts in _HOSTS.items() if self.provider.startswith(start)), frozenset()
+        )
 
     def _region(self) -> str | None:
         return next((name for start, name in _REGIONS.items() if self.provider.startswith(start)), None)

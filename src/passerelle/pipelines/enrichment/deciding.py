@@ -23,7 +23,8 @@ from passerelle.pipelines.enrichment.deciding_versions import (
     versions_of,
     written_down,
 )
-from passerelle.pipelines.enrichment.tables import json_of, storable
+from passerelle.pipelines.enrichment.tables import storable, value_json
+from passerelle.sealing.values import Seal, Sealing, Unsealed
 from passerelle.stores.database import Database
 
 _PAGE = 200
@@ -48,7 +49,8 @@ _KNOWN = text("SELECT EXISTS (SELECT FROM content_piece WHERE tenant = :tenant A
 class Decisions:
     """The seam `Deciding`. Holds nothing open."""
 
-    def __init__(self, database: Database, desk: Desk) -> None:
+    def __init__(self, database: Database, desk: Desk, seals: Sealing | None = None) -> None:
+        self._seals: Sealing = seals or Unsealed()
         self._database = database
         self._desk = desk
 
@@ -67,13 +69,14 @@ class Decisions:
         """
         if not choices:
             raise BadRequest("Decide on one field at least.", code="no_choices", param="choices")
+        seal = await self._seals.of(tenant)
         async with self._database.begin() as connection:
             await enter(connection, tenant)
             await works_rows.look(connection, tenant, job)
-            worked = await works_rows.one(connection, tenant, job, number)
+            worked = await works_rows.one(connection, tenant, job, number, opener=seal)
             checked = {field: _checked(worked, field, choice) for field, choice in choices.items()}
-            await _decide(connection, tenant, worked, checked, by=by)
-            return await works_rows.one(connection, tenant, job, number)
+            await _decide(connection, tenant, worked, checked, by=by, seal=seal)
+            return await works_rows.one(connection, tenant, job, number, opener=seal)
 
     async def decide_all(
         self,
@@ -91,14 +94,15 @@ class Decisions:
             raise BadRequest(message, code="value_wrong", param="decision")
         count = after = 0
         while True:
+            seal = await self._seals.of(tenant)
             async with self._database.begin() as connection:
                 await enter(connection, tenant)
                 await works_rows.look(connection, tenant, job)
-                page = await works_rows.worked(connection, tenant, job, after=after, most=_PAGE)
+                page = await works_rows.worked(connection, tenant, job, after=after, most=_PAGE, opener=seal)
                 for worked in page:
                     open_ = _open(worked, fields, flawed=flawed)
                     chosen = {field: _checked(worked, field, (decision, None)) for field in open_}
-                    await _decide(connection, tenant, worked, chosen, by=by)
+                    await _decide(connection, tenant, worked, chosen, by=by, seal=seal)
                     count += len(chosen)
             if len(page) < _PAGE:
                 return count
@@ -109,8 +113,9 @@ class Decisions:
 
         Nothing, for a piece that nobody has decided on.
         """
+        opener = await self._seals.opener(tenant)
         async with self._database.begin() as connection:
-            found = await versions_of(connection, tenant, piece)
+            found = await versions_of(connection, tenant, piece, opener)
             if (
                 not found
                 and not (await connection.execute(_KNOWN, {"tenant": tenant, "key": piece})).scalar()
@@ -120,9 +125,10 @@ class Decisions:
 
     async def roll_back(self, tenant: str, piece: str, field: str, number: int, *, by: str) -> Version:
         """A field as it was in an earlier version, as its newest one. Raises NotFound `version_not_found`."""
+        at = Standpoint(tenant, piece, field, "", by, await self._seals.of(tenant))
         async with self._database.begin() as connection:
             await enter(connection, tenant)
-            return await rolled_back(connection, tenant, piece, field, number, by=by)
+            return await rolled_back(connection, at, number)
 
     async def erase(self, tenant: str) -> int:
         """Delete everything of a tenant: recipes, brand, jobs, texts, history; how many pieces.
@@ -202,6 +208,7 @@ async def _decide(
     choices: Mapping[str, tuple[Decision, Value | None]],
     *,
     by: str,
+    seal: Seal,
 ) -> None:
     """Write decisions down, and what becomes of the text by them."""
     for field, (decision, value) in choices.items():
@@ -211,11 +218,11 @@ async def _decide(
             "field": field,
             "tenant": tenant,
             "decision": decision.value,
-            "value": None if value is None else json_of(value),
+            "value": None if value is None else value_json(value, seal),
             "by": by,
         }
         await connection.execute(_CHOOSE, values)
-        at = Standpoint(tenant, worked.piece.key, field, worked.job, by)
+        at = Standpoint(tenant, worked.piece.key, field, worked.job, by, seal)
         if value is not None:
             await written_down(connection, at, value, source=worked.piece.text if field == "text" else None)
         elif (earlier := worked.choices.get(field)) is not None and earlier.value is not None:

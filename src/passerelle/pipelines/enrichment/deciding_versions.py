@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passerelle.domain.content import LISTS, Value, Version
 from passerelle.domain.errors import NotFound
-from passerelle.pipelines.enrichment.tables import json_of, value_of
+from passerelle.pipelines.enrichment.tables import value_in, value_json
+from passerelle.sealing.values import Opener, Seal
 
 _GATE = 0x76657273  # advisory: one decision of a tenant's at a time
 
@@ -42,6 +43,7 @@ class Standpoint:
     field: str
     job: str
     by: str
+    seal: Seal
 
     def values(self) -> dict[str, Any]:
         """For a statement."""
@@ -53,9 +55,12 @@ async def enter(connection: AsyncConnection, tenant: str) -> None:
     await connection.execute(_ENTER, {"gate": _GATE, "tenant": tenant})
 
 
-async def versions_of(connection: AsyncConnection, tenant: str, key: str) -> Sequence[Version]:
+async def versions_of(
+    connection: AsyncConnection, tenant: str, key: str, opener: Opener
+) -> Sequence[Version]:
     """Of all fields, the oldest first."""
-    return [_version(row) for row in await connection.execute(_ALL, {"tenant": tenant, "key": key})]
+    rows = await connection.execute(_ALL, {"tenant": tenant, "key": key})
+    return [_version(row, opener) for row in rows]
 
 
 async def written_down(
@@ -82,23 +87,20 @@ async def taken_back(connection: AsyncConnection, at: Standpoint, value: Value) 
     await _add(connection, at, len(known) + 1, before.value, by=at.by, job=at.job, back_to=before.number)
 
 
-async def rolled_back(
-    connection: AsyncConnection, tenant: str, key: str, field: str, number: int, *, by: str
-) -> Version:
+async def rolled_back(connection: AsyncConnection, at: Standpoint, number: int) -> Version:
     """A field as it was, as its newest version. Raises NotFound `version_not_found`."""
-    at = Standpoint(tenant, key, field, "", by)
     known = await _of_field(connection, at)
     wanted = next((version for version in known if version.number == number), None)
     if wanted is None:
-        message = f"{field[:100]!r} of {key[:100]!r} has no version {number}."
+        message = f"{at.field[:100]!r} of {at.key[:100]!r} has no version {number}."
         raise NotFound(message, code="version_not_found", param="number")
     if known[-1].value == wanted.value:
         return known[-1]
-    return await _add(connection, at, len(known) + 1, wanted.value, by=by, job=None, back_to=number)
+    return await _add(connection, at, len(known) + 1, wanted.value, by=at.by, job=None, back_to=number)
 
 
 async def _of_field(connection: AsyncConnection, at: Standpoint) -> list[Version]:
-    return [_version(row) for row in await connection.execute(_FIELD, at.values())]
+    return [_version(row, at.seal) for row in await connection.execute(_FIELD, at.values())]
 
 
 async def _add(
@@ -114,7 +116,7 @@ async def _add(
     values = {
         **at.values(),
         "number": number,
-        "value": json_of(value),
+        "value": value_json(value, at.seal),
         "job": job,
         "back_to": back_to,
         "by": by,
@@ -123,6 +125,6 @@ async def _add(
     return Version(at.key, at.field, number, value, job, by, moment, back_to)
 
 
-def _version(row: Row[Any]) -> Version:
-    value = value_of(row.field, row.value)
+def _version(row: Row[Any], opener: Opener) -> Version:
+    value = value_in(row.field, row.value, opener)
     return Version(row.key, row.field, row.number, value, row.job, row.by, row.at, row.back_to)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from passerelle.domain.catalog import Tenant
@@ -28,6 +28,7 @@ from passerelle.pipelines.enrichment.works import Jobs
 from passerelle.pipelines.enrichment.works_sweeping import Sweeping
 from passerelle.pipelines.models.asker import Asker
 from passerelle.pipelines.rag.desk import Rag
+from passerelle.sealing.values import Sealing, Unsealed
 from passerelle.stores.database import Database
 
 PIPELINE = "content"  # by which its own calls are known: `internal:content`
@@ -49,6 +50,7 @@ class Ground:
     gateway: Gateway
     rag: Rag
     prices: Prices | None = None
+    seals: Sealing = field(default_factory=Unsealed)
 
 
 class Opened:
@@ -65,8 +67,11 @@ class Opened:
             kitchen=kitchen,
             prices=self._prices,
             rag=ground.rag,
+            seals=ground.seals,
         )
-        self._office = Office(kitchen, Jobs(works_ground), Decisions(ground.database, ground.desk))
+        self._office = Office(
+            kitchen, Jobs(works_ground), Decisions(ground.database, ground.desk, ground.seals)
+        )
         self._sweeping = Sweeping(ground.database, ground.desk, rules=self._kept)
 
     async def office(self) -> Office:
@@ -85,6 +90,7 @@ class Opened:
             asker=self._asker,
             prices=self._prices,
             tenant_of=self._tenant,
+            seals=self._ground.seals,
         )
         return {writing.name: writing}
 

@@ -33,7 +33,9 @@ from passerelle.domain.content import (
     Written,
 )
 from passerelle.jobs.tables import as_json
+from passerelle.sealing.values import Opener, Seal
 
+_BOUND = b"content"  # what all of it is sealed for
 _PLACES = {field: place for place, field in enumerate(name for names in FIELDS.values() for name in names)}
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -46,6 +48,38 @@ def storable(words: str) -> str:
 def json_of(value: Any) -> str:
     """A value of the domain for a JSON column."""
     return as_json(orjson.loads(orjson.dumps(value)))
+
+
+def piece_json(piece: Piece, seal: Seal) -> str:
+    """A piece for its column."""
+    return as_json(seal.seal_json(orjson.loads(orjson.dumps(piece)), _BOUND))
+
+
+def piece_in(said: Mapping[str, Any], opener: Opener) -> Piece:
+    """The piece of its column."""
+    return piece_of(opener.open_json(said, _BOUND))
+
+
+def written_json(written: Written, seal: Seal) -> str:
+    """What was written, for its column: estimates are learned from what it took, which stays as it is."""
+    said = orjson.loads(orjson.dumps(written))
+    return as_json(said | {name: seal.seal_json(said[name], _BOUND) for name in ("values", "flaws")})
+
+
+def written_in(said: Mapping[str, Any], opener: Opener) -> Written:
+    """What was written, of its column."""
+    opened = {name: opener.open_json(said[name], _BOUND) for name in ("values", "flaws") if name in said}
+    return written_of({**said, **opened})
+
+
+def value_json(value: Value, seal: Seal) -> str:
+    """A field's value for its column."""
+    return as_json(seal.seal_json(orjson.loads(orjson.dumps(value)), _BOUND))
+
+
+def value_in(field: str, said: Any, opener: Opener) -> Value:
+    """A field's value of its column."""
+    return value_of(field, opener.open_json(said, _BOUND))
 
 
 def value_of(field: str, said: Any) -> Value:

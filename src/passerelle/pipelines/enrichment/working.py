@@ -21,11 +21,18 @@ from passerelle.domain.jobs import Item, Values
 from passerelle.jobs.kinds import Context, ItemFailed, Later
 from passerelle.pipelines.enrichment.estimating import Load
 from passerelle.pipelines.enrichment.estimating_prices import Prices
-from passerelle.pipelines.enrichment.tables import brand_of, json_of, piece_of, recipe_of, written_of
+from passerelle.pipelines.enrichment.tables import (
+    brand_of,
+    piece_in,
+    recipe_of,
+    written_in,
+    written_json,
+)
 from passerelle.pipelines.enrichment.working_loads import dearest, load_of
 from passerelle.pipelines.enrichment.working_purse import Purse
 from passerelle.pipelines.models.absent import absent
 from passerelle.pipelines.models.asker import Asker
+from passerelle.sealing.values import Opener, Seal, Sealing, Unsealed
 from passerelle.stores.database import Database, Outage
 
 KIND = "content"
@@ -100,7 +107,9 @@ class Writing:
         asker: Callable[[str], Asker],
         prices: Prices,
         tenant_of: Callable[[str], Tenant | None],
+        seals: Sealing | None = None,
     ) -> None:
+        self._seals: Sealing = seals or Unsealed()
         self._database = database
         self._writer = writer
         self._asker = asker
@@ -121,18 +130,20 @@ class Writing:
 
     async def _run(self, item: Item, context: Context) -> Values:
         names = {"tenant": context.tenant, "job": item.job, "number": item.payload["number"]}
+        seal = await self._seals.of(context.tenant)
         async with self._database.begin() as connection:
-            task = _task((await connection.execute(_TASK, names)).one_or_none())
+            task = _task((await connection.execute(_TASK, names)).one_or_none(), seal)
             if task is None:
                 return {"skipped": "deleted"}
             if task.standing in DONE:
                 return {"standing": task.standing.value}
-            kept = await _kept(connection, {**names, "digest": task.digest}, context.params, item.payload)
+            wanted = {**names, "digest": task.digest}
+            kept = await _kept(connection, wanted, context.params, item.payload, seal)
         if kept is not None:
             said = reused(kept)
 
             async def take(connection: AsyncConnection) -> None:
-                await _write(connection, names, said, Standing.REUSED)
+                await _write(connection, names, said, Standing.REUSED, seal)
 
             context.along(take)
             return {"standing": Standing.REUSED.value}
@@ -175,10 +186,12 @@ class Writing:
             raise
         standing = Standing.FLAWED if any(flaw.serious for flaw in written.flaws) else Standing.WRITTEN
 
+        seal = await self._seals.of(tenant.name)  # what was answered took its time
+
         async def write(connection: AsyncConnection) -> None:
             await purse.settle(connection)
-            if await _write(connection, names, written, standing):
-                await _keep(connection, task, written, load, tenant=tenant.name)
+            if await _write(connection, names, written, standing, seal):
+                await _keep(connection, task, written, load, tenant=tenant.name, seal=seal)
 
         context.along(write)
         return {"standing": standing.value}
@@ -194,11 +207,11 @@ def reused(written: Written) -> Written:
     return replace(written, usage=Usage(), cost=0, calls=0)
 
 
-def _task(row: Row[Any] | None) -> _Task | None:
+def _task(row: Row[Any] | None, opener: Opener) -> _Task | None:
     if row is None:
         return None
     return _Task(
-        piece_of(row.piece),
+        piece_in(row.piece, opener),
         recipe_of(row.recipe),
         brand_of(row.brand),
         row.model,
@@ -208,30 +221,34 @@ def _task(row: Row[Any] | None) -> _Task | None:
 
 
 async def _kept(
-    connection: AsyncConnection, names: Mapping[str, Any], params: Values, payload: Values
+    connection: AsyncConnection, names: Mapping[str, Any], params: Values, payload: Values, opener: Opener
 ) -> Written | None:
     """What was written of the same before, in this job or another. Raises Later while it is being written."""
     if payload.get("twin"):
         twin = (await connection.execute(_TWIN, names)).one_or_none()
         if twin is not None and twin.written is not None:
-            return written_of(twin.written)
+            return written_in(twin.written, opener)
         if twin is not None and twin.coming:
             raise Later("A piece of the same text is written first.", code="same_text", seconds=_PAUSE)
     if params.get("again"):
         return None
     said = (await connection.execute(_KEPT, names)).scalar()
-    return None if said is None else written_of(said)
+    return None if said is None else written_in(said, opener)
 
 
 async def _write(
-    connection: AsyncConnection, names: Mapping[str, Any], written: Written, standing: Standing
+    connection: AsyncConnection,
+    names: Mapping[str, Any],
+    written: Written,
+    standing: Standing,
+    seal: Seal,
 ) -> bool:
-    values = {**names, "written": json_of(written), "standing": standing.value}
+    values = {**names, "written": written_json(written, seal), "standing": standing.value}
     return bool((await connection.execute(_WRITE, values)).rowcount)
 
 
 async def _keep(
-    connection: AsyncConnection, task: _Task, written: Written, load: Load, *, tenant: str
+    connection: AsyncConnection, task: _Task, written: Written, load: Load, *, tenant: str, seal: Seal
 ) -> None:
     values = {
         "tenant": tenant,
@@ -242,6 +259,6 @@ async def _keep(
         "asked": load.asked,
         "calls": load.calls,
         "language": load.language,
-        "written": json_of(written),
+        "written": written_json(written, seal),
     }
     await connection.execute(_KEEP, values)

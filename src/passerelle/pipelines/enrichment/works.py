@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import text
@@ -19,7 +19,7 @@ from passerelle.pipelines.enrichment.desk import Kitchen, Mapped, Read, Wanted
 from passerelle.pipelines.enrichment.estimating_prices import Prices
 from passerelle.pipelines.enrichment.reading import Rules
 from passerelle.pipelines.enrichment.reading_apart import read_apart
-from passerelle.pipelines.enrichment.tables import json_of
+from passerelle.pipelines.enrichment.tables import json_of, piece_json, written_json
 from passerelle.pipelines.enrichment.working import KIND, reused
 from passerelle.pipelines.enrichment.works_documents import piece_of_document
 from passerelle.pipelines.enrichment.works_planning import (
@@ -34,6 +34,7 @@ from passerelle.pipelines.enrichment.works_planning import (
     rules_of,
 )
 from passerelle.pipelines.rag.desk import Rag
+from passerelle.sealing.values import Seal, Sealing, Unsealed
 from passerelle.stores.database import Database, carried
 
 _AT_ONCE = 500  # pieces of one statement
@@ -78,6 +79,7 @@ class Ground:
     kitchen: Kitchen
     prices: Prices
     rag: Rag
+    seals: Sealing = field(default_factory=Unsealed)
 
 
 class Jobs:
@@ -124,12 +126,13 @@ class Jobs:
             "offline": plan.answerer.offline,
             "again": wanted.again,
         }
+        seal = await self._ground.seals.of(tenant.name)
         async with self._database.begin() as connection:
             job = await self._ground.desk.create(
                 connection, tenant=tenant.name, kind=KIND, items=items, params=params
             )
             await connection.execute(_MAKE, self._row(job, plan, wanted, estimate))
-            for batch in _batches(plan, found):
+            for batch in _batches(plan, found, seal):
                 await connection.execute(_FILL, {"job": job, "tenant": tenant.name, **batch})
                 carried(connection, sum(map(len, batch["pieces"])))
             made = await works_rows.look(connection, tenant.name, job)
@@ -174,23 +177,30 @@ class Jobs:
         most: int = 100,
     ) -> Sequence[Worked]:
         """Pieces of a job by number. Raises NotFound `job_not_found`."""
+        opener = await self._ground.seals.opener(tenant)
         async with self._database.begin() as connection:
             await works_rows.look(connection, tenant, job)
-            return await works_rows.worked(connection, tenant, job, standing=standing, after=after, most=most)
+            return await works_rows.worked(
+                connection, tenant, job, standing=standing, after=after, most=most, opener=opener
+            )
 
     async def piece(self, tenant: str, job: str, number: int) -> Worked:
         """One of them. Raises NotFound `piece_not_found`."""
+        opener = await self._ground.seals.opener(tenant)
         async with self._database.begin() as connection:
             await works_rows.look(connection, tenant, job)
-            return await works_rows.one(connection, tenant, job, number)
+            return await works_rows.one(connection, tenant, job, number, opener=opener)
 
     async def every(self, tenant: str, job: str) -> AsyncIterator[Worked]:
         """All of them, page by page, each page as it stands when it is read. Raises NotFound `job_not_found`."""
         await self.job(tenant, job)
         after = 0
         while True:
+            opener = await self._ground.seals.opener(tenant)
             async with self._database.begin() as connection:
-                page = await works_rows.worked(connection, tenant, job, after=after, most=_PAGE)
+                page = await works_rows.worked(
+                    connection, tenant, job, after=after, most=_PAGE, opener=opener
+                )
             for each in page:
                 yield each
             if len(page) < _PAGE:
@@ -237,8 +247,9 @@ class Jobs:
         ]
 
     async def _measure(self, plan: Planned, wanted: Wanted) -> Measured:
+        opener = await self._ground.seals.opener(plan.tenant.name)
         async with self._database.begin() as connection:
-            kept = {} if wanted.again else await kept_of(connection, plan)
+            kept = {} if wanted.again else await kept_of(connection, plan, opener)
             lessons = await lessons_of(connection, plan)
         return await asyncio.to_thread(measured, plan, kept, lessons)
 
@@ -257,7 +268,7 @@ class Jobs:
         }
 
 
-def _batches(plan: Planned, found: Measured) -> list[dict[str, list[Any]]]:
+def _batches(plan: Planned, found: Measured, seal: Seal) -> list[dict[str, list[Any]]]:
     """Rows of pieces, so many at once."""
     batches: list[dict[str, list[Any]]] = []
     size = _MOST_BYTES
@@ -266,10 +277,10 @@ def _batches(plan: Planned, found: Measured) -> list[dict[str, list[Any]]]:
         row: dict[str, Any] = {
             "numbers": place + 1,
             "keys": piece.key,
-            "pieces": json_of(piece),
+            "pieces": piece_json(piece, seal),
             "digests": digest,
             "standings": (Standing.QUEUED if kept is None else Standing.REUSED).value,
-            "writtens": None if kept is None else json_of(reused(kept)),
+            "writtens": None if kept is None else written_json(reused(kept), seal),
         }
         if size >= _MOST_BYTES or len(batches[-1]["keys"]) >= _AT_ONCE:
             batches.append({name: [] for name in row})

@@ -16,9 +16,10 @@ from passerelle.pipelines.enrichment.estimating import Lesson, Load, estimated, 
 from passerelle.pipelines.enrichment.estimating_prices import Answerer, Prices
 from passerelle.pipelines.enrichment.reading import LONGEST_KEY
 from passerelle.pipelines.enrichment.recipes import needs_model
-from passerelle.pipelines.enrichment.tables import storable, written_of
+from passerelle.pipelines.enrichment.tables import storable, written_in
 from passerelle.pipelines.enrichment.working_digest import Digests
 from passerelle.pipelines.enrichment.working_loads import dearest, load_of
+from passerelle.sealing.values import Opener
 
 _MOST_LESSONS = 400
 _MOST_BESIDE, _LONGEST_BESIDE = 50, 20_000
@@ -92,11 +93,11 @@ def planned(
     return Planned(tenant, recipe, brand, answerer, tuple(pieces), tuple(found), twins)
 
 
-async def kept_of(connection: AsyncConnection, plan: Planned) -> dict[bytes, Written]:
+async def kept_of(connection: AsyncConnection, plan: Planned, opener: Opener) -> dict[bytes, Written]:
     """What was written before of these pieces, by digest."""
     values = {"tenant": plan.tenant.name, "digests": list(set(plan.digests))}
     rows = await connection.execute(_KEPT, values)
-    return {bytes(row.digest): written_of(row.written) for row in rows}
+    return {bytes(row.digest): written_in(row.written, opener) for row in rows}
 
 
 async def lessons_of(connection: AsyncConnection, plan: Planned) -> list[Lesson]:

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passerelle.domain.content import Choice, ContentJob, Decision, Standing, Worked
 from passerelle.domain.errors import BadRequest, NotFound
 from passerelle.domain.jobs import JobState, Progress, Trouble, Wish
-from passerelle.pipelines.enrichment.tables import piece_of, value_of, written_of
+from passerelle.pipelines.enrichment.tables import piece_in, value_in, written_in
+from passerelle.sealing.values import Opener
 
 MOST_LISTED = 500
 _DONE = "('written', 'flawed', 'reused')"
@@ -87,6 +88,7 @@ async def worked(
     standing: Standing | None = None,
     after: int = 0,
     most: int = 100,
+    opener: Opener,
 ) -> Sequence[Worked]:
     """Pieces of a job by number, those after that one."""
     values = {
@@ -97,16 +99,16 @@ async def worked(
         "most": max(1, min(most, MOST_LISTED)),
     }
     rows = (await connection.execute(_WORKED, values)).all()
-    return await _pieces(connection, tenant, job, rows)
+    return await _pieces(connection, tenant, job, rows, opener)
 
 
-async def one(connection: AsyncConnection, tenant: str, job: str, number: int) -> Worked:
+async def one(connection: AsyncConnection, tenant: str, job: str, number: int, *, opener: Opener) -> Worked:
     """One of them. Raises NotFound `piece_not_found`."""
     values = {"tenant": tenant, "job": job, "number": number}
     rows = (await connection.execute(_ONE, values)).all()
     if not rows:
         raise NotFound(f"The job has no piece {number}.", code="piece_not_found", param="number")
-    return (await _pieces(connection, tenant, job, rows))[0]
+    return (await _pieces(connection, tenant, job, rows, opener))[0]
 
 
 def unknown_job(job: str) -> NotFound:
@@ -157,21 +159,21 @@ def _state(row: Row[Any], counts: dict[Standing, int]) -> JobState:
 
 
 async def _pieces(
-    connection: AsyncConnection, tenant: str, job: str, rows: Sequence[Row[Any]]
+    connection: AsyncConnection, tenant: str, job: str, rows: Sequence[Row[Any]], opener: Opener
 ) -> list[Worked]:
     choices: dict[int, dict[str, Choice]] = {row.number: {} for row in rows}
     if rows:
         values = {"tenant": tenant, "job": job, "numbers": list(choices)}
         for row in await connection.execute(_CHOICES, values):
-            value = None if row.value is None else value_of(row.field, row.value)
+            value = None if row.value is None else value_in(row.field, row.value, opener)
             choices[row.number][row.field] = Choice(Decision(row.decision), value, row.by, row.at)
     return [
         Worked(
             job=row.job,
             number=row.number,
-            piece=piece_of(row.piece),
+            piece=piece_in(row.piece, opener),
             standing=Standing(row.standing),
-            written=None if row.written is None else written_of(row.written),
+            written=None if row.written is None else written_in(row.written, opener),
             choices=choices[row.number],
             trouble=None if row.code is None else Trouble(row.code, row.message or ""),
         )

@@ -77,6 +77,7 @@ class Work:
     async def told(self, question: Question, *, stream: bool) -> AsyncGenerator[Happened, None]:
         """What happens, in order."""
         self.begun = self.ground.clock()
+        self.tally.subject = question.subject
         if self.ground.keeper is not None:
             kept = await self.ground.keeper.turns(self.caller, question, keep=self.rules.keep)
             self.turns = tuple(kept)
@@ -274,6 +275,8 @@ class Work:
                     request_id=question.request_id or asked.request_id,
                 )
                 self.facts["request_id"] = asked.request_id
+            if self.tally.subject:
+                asked = replace(asked, subject=self.tally.subject)
             since = self.ground.clock()
             given = await self.ground.gateway.ask(caller, asked, permit)
             self.given.append(given)

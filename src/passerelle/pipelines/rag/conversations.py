@@ -1,16 +1,16 @@
 """Conversations that are kept: whose they are, what was said in them, and an end to them.
 
-A conversation belongs to the key that began it and to the `user` that key named; to everybody else it is not there. Its
-words end with it; the figures of its answers stay without them.
+A conversation belongs to the key that began it and to the `user` that key named, of which only the pseudonym is known
+here; to everybody else it is not there. Its words end with it; the figures of its answers stay without them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -18,12 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passerelle.domain.caller import Caller
 from passerelle.domain.errors import NotFound
+from passerelle.domain.naming import Naming
 from passerelle.domain.rag import Question
 from passerelle.pipelines.rag.desk import Conversation, KeptTurn
+from passerelle.sealing.values import Destroyed, Opener
+from passerelle.stores.erased import ERASED
 
 MOST_LISTED = 500
+BOUND = b"rag_answer"  # what words of people and models are sealed for
 MOST_SHOWN = 500  # turns of one conversation
-_LONGEST_USER = 512  # characters
 _LONGEST_KEPT = 3e9  # seconds: PostgreSQL's calendar ends somewhere
 _AT_ONCE = 500
 _NEAREST = 50  # of an owner's conversations among which one is looked for that goes on
@@ -45,9 +48,9 @@ SELECT * FROM (
     ORDER BY number DESC LIMIT :most) AS newest
 ORDER BY number
 """)
-_BEGIN = text("""
+_BEGIN = text(f"""
 INSERT INTO rag_conversation (id, tenant, collection, key_id, "user", ends_at)
-VALUES (:id, :tenant, :collection, :key, :user, clock_timestamp() + make_interval(secs => :keep))
+SELECT :id, :tenant, :collection, :key, :user, clock_timestamp() + make_interval(secs => :keep) WHERE NOT {ERASED}
 """)
 # Its lock is held until the answer is written: answers that come at once are numbered one after another.
 _GO_ON = text(f"""
@@ -55,15 +58,14 @@ UPDATE rag_conversation SET updated_at = clock_timestamp(), {_ENDS}
 WHERE id = :id AND collection = :collection AND {_LIVE} RETURNING id
 """)  # noqa: S608 - constants
 _LIKELY = text(f"""
-SELECT near.id FROM (
+SELECT near.id, latest.question, latest.answer FROM (
     SELECT id, updated_at FROM rag_conversation WHERE collection = :collection AND {_LIVE}
     ORDER BY updated_at DESC, id DESC LIMIT :most
 ) AS near CROSS JOIN LATERAL (
     SELECT number, question, answer FROM rag_answer WHERE tenant = :tenant AND conversation = near.id
     ORDER BY number DESC LIMIT 1
 ) AS latest
-WHERE latest.question = :question AND latest.answer = :answer AND latest.number = :number
-ORDER BY near.updated_at DESC LIMIT 1
+WHERE latest.number = :number ORDER BY near.updated_at DESC
 """)  # noqa: S608 - constants
 _OWN_LOCK = text(f"SELECT id FROM rag_conversation WHERE id = :id AND {_OWNED} FOR UPDATE")  # noqa: S608 - constants
 _ENDED = text("""
@@ -76,6 +78,12 @@ _BARE = text("""
 UPDATE rag_answer SET conversation = NULL, number = NULL, question = NULL, answer = NULL, comment = ''
 WHERE conversation = ANY(CAST(:ids AS text[]))
 """)
+# Earlier versions kept the name itself.
+_NAMED = text("""
+SELECT DISTINCT tenant, "user" FROM rag_conversation
+WHERE "user" <> '' AND "user" !~ '^u_[0-9a-f]{40}$' LIMIT :most
+""")
+_RENAME = text('UPDATE rag_conversation SET "user" = :pseudonym WHERE tenant = :tenant AND "user" = :user')
 _DROP = text("DELETE FROM rag_conversation WHERE id = ANY(CAST(:ids AS text[]))")
 
 
@@ -85,19 +93,16 @@ class Owner:
 
     tenant: str
     key: str
-    user: str
+    user: str  # a pseudonym
 
     def values(self) -> dict[str, str]:
         """For a statement."""
         return {"tenant": self.tenant, "key": self.key, "user": self.user}
 
 
-def owner_of(caller: Caller, user: object = "") -> Owner:
-    """The owner a caller speaks for. A name too long for an index is known by its digest."""
-    named = storable(user) if isinstance(user, str) else ""
-    if len(named) > _LONGEST_USER:
-        named = "sha256:" + sha256(named.encode()).hexdigest()
-    return Owner(caller.tenant or "", caller.key_id, named)
+def owner_of(caller: Caller, subject: str = "") -> Owner:
+    """The owner a caller speaks for: its key, and the pseudonym of whom it names."""
+    return Owner(caller.tenant or "", caller.key_id, subject)
 
 
 def storable(words: str) -> str:
@@ -115,12 +120,12 @@ async def look(connection: AsyncConnection, owner: Owner, conversation: str) -> 
 
 
 async def turns(
-    connection: AsyncConnection, owner: Owner, conversation: str, *, most: int
+    connection: AsyncConnection, owner: Owner, conversation: str, *, most: int, opener: Opener
 ) -> Sequence[KeptTurn]:
     """The last turns of a conversation that is known to be the owner's, oldest first."""
     values = {"tenant": owner.tenant, "id": conversation, "most": most}
     rows = await connection.execute(_TURNS, values)
-    return [KeptTurn(row.question or "", row.answer or "", row.id, row.at) for row in rows]
+    return [KeptTurn(_said(opener, row.question), _said(opener, row.answer), row.id, row.at) for row in rows]
 
 
 async def listed(
@@ -134,37 +139,51 @@ async def listed(
 
 
 async def continued(
-    connection: AsyncConnection, owner: Owner, question: Question, *, seconds: float
+    connection: AsyncConnection,
+    owner: Owner,
+    question: Question,
+    *,
+    seconds: float,
+    opener: Opener,
+    since: datetime,
 ) -> str | None:
-    """The conversation that an answer belongs to, under its lock; None where it was deleted meanwhile.
+    """The conversation that an answer belongs to, under its lock; None where it, or its person, was erased meanwhile.
 
-    The one that is named; or the one whose last turn its application repeats; or a new one.
+    `since`: when answering began. The one that is named; or the one whose last turn its application repeats; or a new one.
     """
     keep = min(seconds, _LONGEST_KEPT)
     values = {**owner.values(), "collection": question.collection, "keep": keep}
-    named = question.conversation or await _likely(connection, values, question)
+    named = question.conversation or await _likely(connection, values, question, opener)
     if named is not None:
         found = (await connection.execute(_GO_ON, {**values, "id": named})).scalar()
         if found is not None or question.conversation is not None:
             return None if found is None else str(found)
     made = f"conv_{secrets.token_hex(12)}"
-    await connection.execute(_BEGIN, {**values, "id": made})
-    return made
+    begun = await connection.execute(_BEGIN, {**values, "id": made, "subject": owner.user, "since": since})
+    return made if begun.rowcount else None
 
 
-async def _likely(connection: AsyncConnection, values: Mapping[str, Any], question: Question) -> str | None:
-    """Ordinary chat clients name no conversation: they send all of it each time."""
+async def _likely(
+    connection: AsyncConnection, values: Mapping[str, Any], question: Question, opener: Opener
+) -> str | None:
+    """Ordinary chat clients name no conversation: they send all of it each time.
+
+    What was said is sealed, so that it is compared here and not by the database.
+    """
     told = question.turns[:-1]
     if len(told) < 2 or (told[-2].role, told[-1].role) != ("user", "assistant"):
         return None
     asked = {
         **values,
-        "question": storable(told[-2].text),
-        "answer": storable(told[-1].text),
         "number": sum([turn.role == "user" for turn in told]),
         "most": _NEAREST,
     }
-    return (await connection.execute(_LIKELY, asked)).scalar()
+    said = (storable(told[-2].text), storable(told[-1].text))
+    for row in await connection.execute(_LIKELY, asked):
+        with contextlib.suppress(Destroyed):  # it goes on with nothing
+            if said == (_said(opener, row.question), _said(opener, row.answer)):
+                return str(row.id)
+    return None
 
 
 async def delete(connection: AsyncConnection, owner: Owner, conversation: str) -> None:
@@ -172,7 +191,7 @@ async def delete(connection: AsyncConnection, owner: Owner, conversation: str) -
     values = {**owner.values(), "id": storable(conversation)}
     if (await connection.execute(_OWN_LOCK, values)).one_or_none() is None:
         raise unknown(conversation)
-    await _end(connection, [conversation])
+    await end(connection, [conversation])
 
 
 async def delete_ended(
@@ -189,11 +208,23 @@ async def delete_ended(
         "most": _AT_ONCE,
     }
     ids = [row.id for row in await connection.execute(_ENDED, values)]
-    await _end(connection, ids)
+    await end(connection, ids)
     return len(ids), len(ids) == _AT_ONCE
 
 
-async def _end(connection: AsyncConnection, ids: list[str]) -> None:
+async def rename(connection: AsyncConnection, of: Naming) -> bool:
+    """Put pseudonyms in place of names that earlier versions kept; whether there may be more."""
+    found = list(await connection.execute(_NAMED, {"most": _AT_ONCE}))
+    if found:
+        values = [
+            {"tenant": row.tenant, "user": row.user, "pseudonym": of(row.tenant, row.user)} for row in found
+        ]
+        await connection.execute(_RENAME, values)
+    return len(found) == _AT_ONCE
+
+
+async def end(connection: AsyncConnection, ids: list[str]) -> None:
+    """Delete these, with their words; the figures of their answers stay."""
     if ids:
         await connection.execute(_BARE, {"ids": ids})
         await connection.execute(_DROP, {"ids": ids})
@@ -206,6 +237,10 @@ def unknown(conversation: str) -> NotFound:
         code="conversation_not_found",
         param="conversation",
     )
+
+
+def _said(opener: Opener, stored: str | None) -> str:
+    return opener.open_text(stored or "", BOUND)
 
 
 def _conversation(row: Row[Any]) -> Conversation:

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passerelle.domain.errors import BadRequest, Forbidden, NotFound
 from passerelle.domain.jobs import Trouble
 from passerelle.domain.rag import Document, DocumentState, Origin
+from passerelle.sealing.values import Destroyed, Opener
 from passerelle.stores.database import carried
 
 MOST_LISTED = 500
+BOUND = b"rag_document"  # what titles and contents are sealed for
 
 DOCUMENT = """id, tenant, collection, key, origin, state, given, indexed, title, said_title, said_language, name, url,
     media_type, language, groups, metadata, code, message, warnings, size, pages, characters, chunks, digest,
@@ -68,6 +70,7 @@ async def listed(
     state: DocumentState | None,
     before: str | None,
     most: int,
+    opener: Opener,
 ) -> list[Document]:
     """Documents, the newest first. Raises BadRequest where the one to go on from is gone: an empty page would be an end."""
     if before is not None and await _gone(connection, tenant, collection, before):
@@ -81,7 +84,7 @@ async def listed(
         "before": before,
         "most": max(1, min(most, MOST_LISTED)),
     }
-    return documents_of((await connection.execute(_LIST, values)).all())
+    return documents_of((await connection.execute(_LIST, values)).all(), opener)
 
 
 async def _gone(connection: AsyncConnection, tenant: str, collection: str, document: str) -> bool:
@@ -92,7 +95,7 @@ async def _gone(connection: AsyncConnection, tenant: str, collection: str, docum
 async def content(
     connection: AsyncConnection, tenant: str, collection: str, document: str, groups: frozenset[str] | None
 ) -> tuple[bytes, str]:
-    """What came, and its media type. Raises NotFound."""
+    """What came, sealed where it is, and its media type. Raises NotFound."""
     values = {"tenant": tenant, "collection": collection, "id": document, "groups": groups_of(groups)}
     row = (await connection.execute(_CONTENT, values)).one_or_none() if "\0" not in document else None
     if row is None:
@@ -113,7 +116,7 @@ async def must_see_all(
         raise Forbidden(message, code="group_not_yours")
 
 
-def document_of(row: Row[Any]) -> Document:
+def document_of(row: Row[Any], opener: Opener) -> Document:
     """A row of `DOCUMENT`."""
     at = row._mapping
     return Document(
@@ -123,12 +126,12 @@ def document_of(row: Row[Any]) -> Document:
         key=at["key"],
         origin=Origin(at["origin"]),
         state=DocumentState(at["state"]),
-        title=at["title"],
+        title=opener.open_name(at["title"], BOUND),
         url=at["url"],
         media_type=at["media_type"],
         language=at["language"],
         groups=frozenset(at["groups"]),
-        metadata=at["metadata"],
+        metadata=metadata_of(row, opener),
         trouble=Trouble(at["code"], at["message"] or "") if at["code"] is not None else None,
         warnings=tuple(at["warnings"]),
         size=at["size"],
@@ -145,9 +148,17 @@ def document_of(row: Row[Any]) -> Document:
     )
 
 
-def documents_of(rows: Sequence[Row[Any]]) -> list[Document]:
+def metadata_of(row: Row[Any], opener: Opener) -> dict[str, Any]:
+    """A document's metadata; none, where their key is destroyed."""
+    try:
+        return dict(opener.open_json(row.metadata, BOUND))
+    except Destroyed:
+        return {}
+
+
+def documents_of(rows: Sequence[Row[Any]], opener: Opener) -> list[Document]:
     """Rows of `DOCUMENT`."""
-    return [document_of(row) for row in rows]
+    return [document_of(row, opener) for row in rows]
 
 
 def unknown(document: str) -> NotFound:

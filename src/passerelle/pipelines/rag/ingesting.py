@@ -20,6 +20,7 @@ from passerelle.domain.jobs import Item, Values
 from passerelle.jobs.kinds import Context, ItemFailed, Later, judge
 from passerelle.pipelines.documents.parsed import Limits
 from passerelle.pipelines.rag import shelves
+from passerelle.pipelines.rag.documents import BOUND
 from passerelle.pipelines.rag.ingesting_index import Index, Place, Superseded
 from passerelle.pipelines.rag.ingesting_passages import Passages, read
 from passerelle.pipelines.rag.ingesting_sources import Claimed, Novelty, Sources
@@ -143,7 +144,8 @@ class Ingesting:
             await context.note({"document": place.document, "step": "read", **facts})
 
         embedded = await self._index.write(place, passages.chunks, tell)
-        context.along(lambda connection: _write_ready(connection, place, passages))
+        title = (await self._sources.seals.of(place.tenant)).seal_text(passages.title, BOUND)
+        context.along(lambda connection: _write_ready(connection, place, passages, title))
         return {**facts, "embedded": embedded}
 
     async def _forget(self, item: Item, tenant: str, collection: str) -> None:
@@ -191,7 +193,7 @@ async def _write(connection: AsyncConnection, statement: Any, place: Place) -> N
     await connection.execute(statement, {"tenant": place.tenant, "id": place.document, "given": place.given})
 
 
-async def _write_ready(connection: AsyncConnection, place: Place, passages: Passages) -> None:
+async def _write_ready(connection: AsyncConnection, place: Place, passages: Passages, title: str) -> None:
     """It is found now, in this version; where a newer one waits, only that. Raises Later where it was deleted."""
     named = {"tenant": place.tenant, "id": place.document}
     now = (await connection.execute(_STANDS, named)).one_or_none()
@@ -203,7 +205,7 @@ async def _write_ready(connection: AsyncConnection, place: Place, passages: Pass
         **named,
         "given": place.given,
         "chunks": len(passages.chunks),
-        "title": passages.title,
+        "title": title,
         "language": passages.language,
         "pages": passages.pages,
         "characters": passages.characters,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -14,10 +15,11 @@ from passerelle.domain.jobs import Item
 from passerelle.domain.rag import DocumentState, Origin, Setup, Urls
 from passerelle.jobs.kinds import ItemFailed
 from passerelle.pipelines.rag import shelves
-from passerelle.pipelines.rag.documents import DOCUMENT
+from passerelle.pipelines.rag.documents import BOUND, DOCUMENT, metadata_of
 from passerelle.pipelines.rag.ingesting_index import Place, Superseded
 from passerelle.pipelines.rag.ingesting_passages import Source
 from passerelle.pipelines.rag.taking import ANEW, KEPT, Taking, row_digest
+from passerelle.sealing.values import Opener, Sealing, Unsealed
 from passerelle.stores.database import Database, carried
 from passerelle.wire.fetched import Fetched, Seen
 from passerelle.wire.fetcher import Fetcher
@@ -89,7 +91,9 @@ class Sources:
         *,
         tenant_of: Callable[[str], Tenant | None],
         rules_of: Callable[[Urls], Rules],
+        seals: Sealing | None = None,
     ) -> None:
+        self.seals: Sealing = seals or Unsealed()
         self._database = database
         self._fetcher = fetcher
         self._taking = taking
@@ -113,12 +117,14 @@ class Sources:
 
     async def claim(self, item: Item, row: Row[Any]) -> Claimed:
         """What is to be done for it. Raises Superseded, ItemFailed, FetchRefused and FetchFailed."""
-        content, fetched = await self._content(row, str(item.payload.get("fetch", "")))
+        seal = await self.seals.of(row.tenant)
+        content, fetched = await self._content(row, str(item.payload.get("fetch", "")), seal)
+        kept = b"" if fetched is None else await asyncio.to_thread(seal.seal_bytes, content, BOUND)
         # Files, and pages that are fetched, are told apart by type: the digest knows what the row will say.
         media_type = _media_type(fetched) if fetched is not None else row.media_type
         values = {"tenant": row.tenant, "collection": row.collection, "id": row.id}
         setup = Setup(row.embedder, row.width, row.cut, row.overlap, row.behind)
-        digest = row_digest(row, content, setup, media_type=media_type)
+        digest = row_digest(row, content, setup, media_type=media_type, opener=seal)
         async with self._database.begin() as connection:
             await shelves.enter_documents(connection, row.tenant, row.collection)
             now = (await connection.execute(_LOCK, values)).one_or_none()
@@ -126,8 +132,8 @@ class Sources:
                 raise Superseded
             if fetched is not None:
                 await connection.execute(_FETCHED, {**values, **_learned(fetched)})
-                await connection.execute(_KEEP, {**values, "content": content})
-                carried(connection, len(content))
+                await connection.execute(_KEEP, {**values, "content": kept})
+                carried(connection, len(kept))
             novelty, first = Novelty.READ, None
             if row.indexed is not None and item.payload.get("was") == digest.hex():
                 novelty = Novelty.UNCHANGED
@@ -138,14 +144,16 @@ class Sources:
                 if first is not None or now.digest is None or bytes(now.digest) != digest:
                     await self._taking.promote(connection, row.tenant, [row.id])
         place = Place(row.tenant, row.collection, row.id, row.given, setup)
-        return Claimed(novelty, place, _source(row, content, media_type), first)
+        return Claimed(novelty, place, _source(row, content, media_type, seal), first)
 
-    async def _content(self, row: Row[Any], fetch: str) -> tuple[bytes, Fetched | None]:
-        kept = row.content
+    async def _content(self, row: Row[Any], fetch: str, opener: Opener) -> tuple[bytes, Fetched | None]:
+        kept: bytes | None = None
+        if row.content is not None:
+            kept = await asyncio.to_thread(opener.open_bytes, bytes(row.content), BOUND)
         if row.origin != Origin.URL or (fetch == KEPT and kept is not None):
             if kept is None:
                 raise ItemFailed("content_gone", "The document is not kept any more. Send it again.")
-            return bytes(kept), None
+            return kept, None
         owner = self._tenant_of(row.tenant)
         if owner is None:
             raise ItemFailed("rag_off", "Documents are switched off for this tenant.")
@@ -159,7 +167,7 @@ class Sources:
         same = Fetched(
             url=found.url,
             final_url=found.seen.final_url,
-            content=bytes(kept or b""),
+            content=kept or b"",
             content_type=row.media_type,  # with the letters that were told then
             charset=None,
             etag=found.seen.etag,
@@ -184,7 +192,7 @@ def _media_type(fetched: Fetched) -> str:
     return fetched.content_type if known else f"{fetched.content_type}; charset={fetched.charset}"
 
 
-def _source(row: Row[Any], content: bytes, media_type: str) -> Source:
+def _source(row: Row[Any], content: bytes, media_type: str, opener: Opener) -> Source:
     return Source(
         id=row.id,
         origin=Origin(row.origin),
@@ -192,8 +200,8 @@ def _source(row: Row[Any], content: bytes, media_type: str) -> Source:
         name=row.name,
         url=row.url or "",
         media_type=media_type,
-        title=row.said_title,
+        title=opener.open_name(row.said_title, BOUND),
         language=row.said_language,
         groups=frozenset(row.groups),
-        metadata=row.metadata,
+        metadata=metadata_of(row, opener),
     )

@@ -19,11 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passerelle.domain.caller import Caller, Role
 from passerelle.domain.errors import BadRequest, NotFound, Unavailable
+from passerelle.domain.naming import Naming
 from passerelle.domain.rag import MOST_TURNS, Answered, Question, Thumb, Turn
 from passerelle.pipelines.rag import conversations
 from passerelle.pipelines.rag.conversations import Owner, owner_of, storable
 from passerelle.pipelines.rag.desk import Conversation
+from passerelle.sealing.values import Sealing, Unsealed
 from passerelle.stores.database import Database, Outage, within
+from passerelle.stores.erased import since
 
 LONGEST_COMMENT = 2_000  # characters
 LONGEST_ANSWER = 200_000  # characters that are kept
@@ -84,8 +87,10 @@ class Keeping:
         *,
         rules: Callable[[], Mapping[str, float | None]] = dict,
         figures: float = FIGURES,
+        seals: Sealing | None = None,
     ) -> None:
         self._database = database
+        self._seals: Sealing = seals or Unsealed()
         self._rules = rules
         self._figures = figures
         self._telling: dict[str, asyncio.Task[str | None]] = {}  # by the answer's id
@@ -104,7 +109,8 @@ class Keeping:
                 code="conversations_not_kept",
                 param="conversation",
             )
-        owner, named = owner_of(caller, question.options.get("user")), question.conversation
+        owner, named = owner_of(caller, question.subject), question.conversation
+        opener = await self._seals.opener(owner.tenant)
 
         async def load(connection: AsyncConnection) -> list[Turn]:
             found = await conversations.look(connection, owner, named)
@@ -114,7 +120,7 @@ class Keeping:
                     code="other_collection",
                     param="conversation",
                 )
-            kept = await conversations.turns(connection, owner, found.id, most=MOST_TURNS // 2)
+            kept = await conversations.turns(connection, owner, found.id, most=MOST_TURNS // 2, opener=opener)
             return [
                 turn for one in kept for turn in (Turn("user", one.question), Turn("assistant", one.answer))
             ]
@@ -150,13 +156,14 @@ class Keeping:
             raise BadRequest(message, code="comment_too_long", param="comment")
         if (task := self._telling.get(answer)) is not None:
             await asyncio.wait({task}, timeout=_ASKED)  # its reader was faster than the database
+        seal = await self._seals.of(caller.tenant or "")
         values = {
             "id": storable(answer),
             "tenant": caller.tenant or "",
             "key": caller.key_id,
             "all": caller.role is not Role.MEMBER,
             "thumb": thumb.value,
-            "comment": storable(comment),
+            "comment": seal.seal_text(storable(comment), conversations.BOUND),
         }
 
         async def write(connection: AsyncConnection) -> bool:
@@ -166,29 +173,30 @@ class Keeping:
             raise NotFound(f"There is no answer {answer[:100]!r}.", code="answer_not_found", param="answer")
 
     async def conversations(
-        self, caller: Caller, *, user: str = "", before: str | None = None, most: int = 50
+        self, caller: Caller, *, subject: str = "", before: str | None = None, most: int = 50
     ) -> Sequence[Conversation]:
-        """Those of this key and that user, the newest first; those before that one. Raises Unavailable."""
-        owner = owner_of(caller, user)
+        """Those of this key and that person, by its pseudonym, the newest first; those before that one. Raises Unavailable."""
+        owner = owner_of(caller, subject)
         return await self._asked(
             lambda connection: conversations.listed(connection, owner, before=before, most=most)
         )
 
-    async def conversation(self, caller: Caller, conversation: str, *, user: str = "") -> Conversation:
+    async def conversation(self, caller: Caller, conversation: str, *, subject: str = "") -> Conversation:
         """One of them with its last turns. Raises NotFound and Unavailable."""
-        owner = owner_of(caller, user)
+        owner = owner_of(caller, subject)
+        opener = await self._seals.opener(owner.tenant)
 
         async def load(connection: AsyncConnection) -> Conversation:
             found = await conversations.look(connection, owner, conversation)
             most = conversations.MOST_SHOWN
-            kept = await conversations.turns(connection, owner, found.id, most=most)
+            kept = await conversations.turns(connection, owner, found.id, most=most, opener=opener)
             return replace(found, turns=tuple(kept))
 
         return await self._asked(load)
 
-    async def delete(self, caller: Caller, conversation: str, *, user: str = "") -> None:
+    async def delete(self, caller: Caller, conversation: str, *, subject: str = "") -> None:
         """Delete one, with what was said of its answers. Raises NotFound and Unavailable."""
-        owner = owner_of(caller, user)
+        owner = owner_of(caller, subject)
         await self._asked(lambda connection: conversations.delete(connection, owner, conversation))
 
     async def forget(self, at: datetime) -> None:
@@ -199,6 +207,13 @@ class Keeping:
                 _, more = await conversations.delete_ended(connection, at, self._rules())
         until = at - timedelta(seconds=self._figures)
         await self._each(_OLD, {"until": until})
+
+    async def rename(self, of: Naming) -> None:
+        """Have conversations that earlier versions kept known by pseudonyms. May be repeated."""
+        more = True
+        while more:
+            async with self._database.begin() as connection:
+                more = await conversations.rename(connection, of)
 
     async def erase(self, tenant: str, collection: str | None = None) -> int:
         """Delete all that is kept of a tenant's answers, or of those from one collection; how many there were.
@@ -228,12 +243,22 @@ class Keeping:
     async def _write(
         self, caller: Caller, question: Question, answered: Answered, keep: float | None
     ) -> str | None:
-        owner = owner_of(caller, question.options.get("user"))
+        owner = owner_of(caller, question.subject)
+        seal = await self._seals.of(owner.tenant)
         async with self._database.begin() as connection:
             where = {"tenant": owner.tenant, "collection": question.collection}
             if (await connection.execute(_STANDS, where)).first() is None:
                 return None
-            named = await _place(connection, owner, question, keep)
+            named = None
+            if keep is not None:
+                named = await conversations.continued(
+                    connection,
+                    owner,
+                    question,
+                    seconds=keep,
+                    opener=seal,
+                    since=since(answered.seconds.get("total", 0.0)),
+                )
             values = {
                 **_figures(owner, answered),
                 **where,
@@ -243,7 +268,9 @@ class Keeping:
             }
             if named is not None:
                 said = {"question": question.asked, "answer": answered.text[:LONGEST_ANSWER]}
-                values |= {name: storable(words) for name, words in said.items()}
+                values |= {
+                    name: seal.seal_text(storable(words), conversations.BOUND) for name, words in said.items()
+                }
             await connection.execute(_KEEP, values)
         return named
 
@@ -282,13 +309,6 @@ _COUNT = text("""
 SELECT count(*) FROM rag_answer
 WHERE tenant = :tenant AND (CAST(:collection AS text) IS NULL OR collection = :collection)
 """)
-
-
-async def _place(
-    connection: AsyncConnection, owner: Owner, question: Question, keep: float | None
-) -> str | None:
-    """The conversation that an answer is kept in."""
-    return None if keep is None else await conversations.continued(connection, owner, question, seconds=keep)
 
 
 def _figures(owner: Owner, answered: Answered) -> dict[str, Any]:

@@ -10,21 +10,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
 from passerelle.domain.catalog import Tenant
 from passerelle.domain.errors import Unavailable
+from passerelle.domain.naming import Naming
+from passerelle.domain.privacy import Holding
 from passerelle.gateway.edition import Editions
 from passerelle.gateway.gateway import Gateway
 from passerelle.jobs.desk import Desk
 from passerelle.pipelines.models.asker import Asker
+from passerelle.pipelines.rag import library
 from passerelle.pipelines.rag.answering import Answering
 from passerelle.pipelines.rag.keeping import Keeping
-from passerelle.pipelines.rag.library import Means, Shelves
+from passerelle.pipelines.rag.library import Shelves
+from passerelle.pipelines.rag.people import Conversations, Documents
 from passerelle.pipelines.rag.reading import Readings
 from passerelle.pipelines.rag.removing import Purge
 from passerelle.pipelines.rag.searching import Searcher, behind
 from passerelle.pipelines.rag.tallying import counted
 from passerelle.retrieval.embedded import Embedded
+from passerelle.retrieval.sealed import Sealed
 from passerelle.retrieval.store import Chunks
+from passerelle.sealing.values import Sealing, Unsealed
 from passerelle.stores.database import Database
 from passerelle.wire.fetcher import Fetcher
 
@@ -32,6 +41,8 @@ if TYPE_CHECKING:
     from passerelle.pipelines.models.embeddings import GatewayEmbeddings
     from passerelle.pipelines.models.reranker import GatewayReranker
     from passerelle.stores.qdrant import Qdrant
+
+_log = structlog.get_logger(__name__)
 
 PIPELINE = "rag"  # by which its own calls are known: `internal:rag`
 
@@ -54,6 +65,7 @@ class Ground:
     purge: Purge
     desk: Desk
     fetcher: Fetcher = field(default_factory=Fetcher)
+    seals: Sealing = field(default_factory=Unsealed)
 
 
 class Opened:
@@ -65,9 +77,9 @@ class Opened:
         self._chunks: Chunks | None = None
         self._qdrant: Qdrant | None = None
         self._warm: asyncio.Task[None] | None = None
-        self.keeping = Keeping(ground.database, rules=self._kept)
+        self.keeping = Keeping(ground.database, rules=self._kept, seals=ground.seals)
         self.shelves = Shelves(
-            Means(
+            library.Ground(
                 database=ground.database,
                 desk=ground.desk,
                 chunks=self.chunks,
@@ -76,6 +88,7 @@ class Opened:
                 tenant_of=self._tenant,
                 models=lambda name: behind(ground.editions.catalog, name),
                 purge=ground.purge,
+                seals=ground.seals,
             )
         )
         self.readings = self._make_readings()
@@ -83,15 +96,30 @@ class Opened:
     async def warm(self) -> None:
         """Import what takes its time, once. Whoever stops waiting for it, stops nobody else."""
         if self._warm is None:
-            self._warm = asyncio.create_task(asyncio.to_thread(_import), name="import LangChain")
+            self._warm = asyncio.create_task(self._warmed(), name="import LangChain")
         await asyncio.shield(self._warm)
+
+    async def _warmed(self) -> None:
+        await asyncio.to_thread(_import)
+        try:
+            await self.keeping.rename(self._ground.gateway.people.of)
+        except (SQLAlchemyError, OSError) as error:  # another process, or this one's next start, does it
+            _log.warning("conversations_not_renamed", error=type(error).__name__)
 
     async def chunks(self) -> Chunks:
         """The store of passages, opened once. Raises Unavailable."""
         async with self._opening:
             if self._chunks is None:
-                self._chunks = self._open_chunks()
+                self._chunks = Sealed(self._open_chunks(), self._ground.seals)
             return self._chunks
+
+    def holdings(self, of: Naming) -> tuple[Holding, ...]:
+        """What there is of people; `of` gives their pseudonyms."""
+        database, seals = self._ground.database, self._ground.seals
+        return (
+            Conversations(database, of, self.keeping.erase, seals),
+            Documents(database, of, self._library, seals),
+        )
 
     async def aclose(self) -> None:
         """Close what is open."""
@@ -102,6 +130,9 @@ class Opened:
             await self._chunks.aclose()
         if self._qdrant is not None:
             await self._qdrant.aclose()
+
+    async def _library(self) -> Shelves:
+        return self.shelves
 
     def _open_chunks(self) -> Chunks:
         ground = self._ground
@@ -137,6 +168,7 @@ class Opened:
             searcher=searcher,
             answering=answering,
             keeping=self.keeping,
+            people=ground.gateway.people,
         )
 
     def _asker(self, tenant: str) -> Asker:

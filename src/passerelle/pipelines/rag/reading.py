@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
 
 from passerelle.domain.caller import Caller
 from passerelle.domain.catalog import Catalog
@@ -14,6 +16,7 @@ from passerelle.pipelines.rag.desk import Conversation
 from passerelle.pipelines.rag.evidence import judged
 from passerelle.pipelines.rag.keeping import Keeping
 from passerelle.pipelines.rag.searching import Searcher
+from passerelle.subjects.people import People
 
 
 class Readings:
@@ -27,12 +30,14 @@ class Readings:
         searcher: Searcher,
         answering: Answering,
         keeping: Keeping,
+        people: People,
     ) -> None:
         self._gate = gate
         self._catalog = catalog
         self._searcher = searcher
         self._answering = answering
         self._keeping = keeping
+        self._people = people
 
     async def search(self, caller: Caller, seeking: Seeking) -> Sequence[Found]:
         """The best passages, with their relevance, best first. Raises PasserelleError."""
@@ -45,9 +50,17 @@ class Readings:
         finally:
             permit.settle(0)
 
-    def answer(self, caller: Caller, question: Question, *, stream: bool) -> AsyncGenerator[Happened, None]:
-        """See `Answering.answer`."""
-        return self._answering.answer(caller, question, stream=stream)
+    async def answer(
+        self, caller: Caller, question: Question, *, stream: bool
+    ) -> AsyncGenerator[Happened, None]:
+        """See `Answering.answer`. Whoever asks is known by a pseudonym from here on."""
+        tenant = tenant_of(caller, self._catalog())
+        words = self._people.unnamed(tenant, dict(question.options))
+        self._people.admit(tenant.name, words.subjects)
+        question = replace(question, options=words.body, subject=words.subject)
+        async with aclosing(self._answering.answer(caller, question, stream=stream)) as happening:
+            async for each in happening:
+                yield each
 
     async def thumb(self, caller: Caller, answer: str, thumb: Thumb, *, comment: str = "") -> None:
         """What a reader thinks of an answer. Raises NotFound."""
@@ -57,12 +70,23 @@ class Readings:
         self, caller: Caller, *, user: str = "", before: str | None = None, most: int = 50
     ) -> Sequence[Conversation]:
         """Those kept of this caller's key and that user, the newest first."""
-        return await self._keeping.conversations(caller, user=user, before=before, most=most)
+        found = await self._keeping.conversations(
+            caller, subject=self._subject(caller, user), before=before, most=most
+        )
+        return [replace(each, user=user) for each in found]
 
     async def conversation(self, caller: Caller, conversation: str, *, user: str = "") -> Conversation:
         """One of them with its turns. Raises NotFound."""
-        return await self._keeping.conversation(caller, conversation, user=user)
+        found = await self._keeping.conversation(caller, conversation, subject=self._subject(caller, user))
+        return replace(found, user=user)
 
     async def forget(self, caller: Caller, conversation: str, *, user: str = "") -> None:
         """Delete one. Raises NotFound."""
-        await self._keeping.delete(caller, conversation, user=user)
+        await self._keeping.delete(caller, conversation, subject=self._subject(caller, user))
+
+    def _subject(self, caller: Caller, user: str) -> str:
+        """Whose conversations they are. Raises Forbidden where its data may not be used."""
+        tenant = tenant_of(caller, self._catalog()).name
+        subject = self._people.of(tenant, user)
+        self._people.check(tenant, subject)
+        return subject

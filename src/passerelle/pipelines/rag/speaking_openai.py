@@ -168,6 +168,7 @@ def _ours(answered: Answered) -> dict[str, Any]:
         "cost": answered.cost,
         "latency": dict(answered.seconds),
         "served": dict(answered.facts),
+        **({"disclosure": answered.disclosure} if answered.disclosure else {}),
     }
 
 

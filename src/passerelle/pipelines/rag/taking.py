@@ -6,6 +6,7 @@ found until the new one is indexed: `given` counts what came, `indexed` says whi
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,8 +23,15 @@ from passerelle.domain.rag import Document, DocumentState, Rag, Setup, Taken
 from passerelle.jobs.desk import Desk
 from passerelle.pipelines.rag import shelves
 from passerelle.pipelines.rag.desk import Groups
-from passerelle.pipelines.rag.documents import DOCUMENT, documents_of, unknown
+from passerelle.pipelines.rag.documents import (
+    BOUND,
+    DOCUMENT,
+    documents_of,
+    metadata_of,
+    unknown,
+)
 from passerelle.pipelines.rag.taking_checks import Offer, digest_of, said_of
+from passerelle.sealing.values import Opener, Seal, Sealing, Unsealed
 from passerelle.stores.database import carried
 
 KIND = "rag.ingest"
@@ -95,8 +103,9 @@ class _Sorting:
 class Taking:
     """Takes documents in, in its caller's transaction; jobs are made at the desk."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, seals: Sealing | None = None) -> None:
         self._desk = desk
+        self._seals: Sealing = seals or Unsealed()
 
     async def take(
         self,
@@ -126,20 +135,29 @@ class Taking:
         ):
             message = f"This tenant may have {rag.documents} documents. Delete some, or send fewer."
             raise Forbidden(message, code="too_many_documents")
-        sorting = _sort(offers, there, setup)
+        seal = await self._seals.of(tenant)
+        sorting = _sort(offers, there, setup, seal)
         job = await self._make(connection, tenant, collection, sorting.items)
         place = {"tenant": tenant, "collection": collection, "job": job}
-        if rows := [_row(offer, digest, id=document, **place) for document, offer, digest in sorting.new]:
+        if rows := [
+            _row(offer, digest, seal, id=document, **place) for document, offer, digest in sorting.new
+        ]:
             await connection.execute(_PUT, rows)
         if kept := [
-            {"tenant": tenant, "id": document, "content": offer.content}
+            {
+                "tenant": tenant,
+                "id": document,
+                "content": await asyncio.to_thread(seal.seal_bytes, offer.content, BOUND),
+            }
             for document, offer, _ in sorting.new
             if offer.content is not None
         ]:
             await connection.execute(_KEEP, kept)
             carried(connection, sum(len(each["content"]) for each in kept))
         await self.promote(connection, tenant, sorting.replaced)
-        now = {each.key: each for each in documents_of((await connection.execute(_THERE, values)).all())}
+        now = {
+            each.key: each for each in documents_of((await connection.execute(_THERE, values)).all(), seal)
+        }
         if job is None and len(sorting.pending) == 1:
             job = next(iter(sorting.pending))
         return Taken(tuple(now[key] for key in keys), frozenset(sorting.unchanged), job)
@@ -160,7 +178,11 @@ class Taking:
             raise unknown(min(missing))
         failed = [row.id for row in rows if row.state == DocumentState.FAILED]
         again, job = await self.again(connection, failed, tenant=tenant, collection=collection, fetch=ANEW)
-        done = [each for each in documents_of(rows) if each.id not in set(failed)]
+        done = [
+            each
+            for each in documents_of(rows, await self._seals.opener(tenant))
+            if each.id not in set(failed)
+        ]
         return Taken((*again, *done), frozenset(each.id for each in done), job)
 
     async def everything(self, connection: AsyncConnection, *, tenant: str, collection: str) -> str | None:
@@ -200,7 +222,7 @@ class Taking:
         )
         await connection.execute(_NAMED, {"tenant": tenant, "ids": list(ids), "job": job})
         fresh = (await connection.execute(_AGAIN_READ, {"tenant": tenant, "ids": list(ids)})).all()
-        return documents_of(fresh), job
+        return documents_of(fresh, await self._seals.opener(tenant)), job
 
     async def _make(
         self, connection: AsyncConnection, tenant: str, collection: str, items: Sequence[NewItem]
@@ -224,7 +246,7 @@ def item_for(document: str, given: int, size: int, *, fetch: str, was: bytes | N
     return NewItem(document, payload, cost=min(_MOST_COST, 1 + size // _COST_BYTES))
 
 
-def row_digest(row: Row[Any], content: bytes, setup: Setup, *, media_type: str) -> bytes:
+def row_digest(row: Row[Any], content: bytes, setup: Setup, *, media_type: str, opener: Opener) -> bytes:
     """The digest of a document as its row says it is, with content of that type."""
     return digest_of(
         content,
@@ -232,18 +254,20 @@ def row_digest(row: Row[Any], content: bytes, setup: Setup, *, media_type: str) 
         origin=row.origin,
         name=row.name,
         media_type=media_type,
-        said=said_of(row.said_title, row.said_language, row.groups, row.metadata),
+        said=said_of(
+            opener.open_name(row.said_title, BOUND), row.said_language, row.groups, metadata_of(row, opener)
+        ),
     )
 
 
-def _sort(offers: Sequence[Offer], there: dict[str, Row[Any]], setup: Setup) -> _Sorting:
+def _sort(offers: Sequence[Offer], there: dict[str, Row[Any]], setup: Setup, opener: Opener) -> _Sorting:
     sorting = _Sorting()
     for offer in offers:
         row = there.get(offer.key)
         document = row.id if row is not None else f"doc_{secrets.token_hex(12)}"
         sorting.ids.append(document)
         digest = None if offer.content is None else _offer_digest(offer, offer.content, setup)
-        if row is not None and _same(row, offer, digest):
+        if row is not None and _same(row, offer, digest, opener):
             if row.state in (DocumentState.READY, DocumentState.DUPLICATE) and digest is not None:
                 sorting.unchanged.add(document)
                 continue
@@ -260,14 +284,20 @@ def _sort(offers: Sequence[Offer], there: dict[str, Row[Any]], setup: Setup) -> 
     return sorting
 
 
-def _same(row: Row[Any], offer: Offer, digest: bytes | None) -> bool:
+def _same(row: Row[Any], offer: Offer, digest: bytes | None, opener: Opener) -> bool:
     """Is that what came last? Of a page only what is said of it can be compared."""
     if row.origin != offer.origin or row.refresh != offer.refresh:
         return False
     if digest is not None:
         return bool(row.digest is not None and bytes(row.digest) == digest)
     said = (offer.url, offer.title, offer.language, list(offer.groups), dict(offer.metadata))
-    return said == (row.url, row.said_title, row.said_language, sorted(row.groups), row.metadata)
+    return said == (
+        row.url,
+        opener.open_name(row.said_title, BOUND),
+        row.said_language,
+        sorted(row.groups),
+        metadata_of(row, opener),
+    )
 
 
 def _offer_digest(offer: Offer, content: bytes, setup: Setup) -> bytes:
@@ -281,18 +311,18 @@ def _offer_digest(offer: Offer, content: bytes, setup: Setup) -> bytes:
     )
 
 
-def _row(offer: Offer, digest: bytes | None, **named: Any) -> dict[str, Any]:
+def _row(offer: Offer, digest: bytes | None, seal: Seal, **named: Any) -> dict[str, Any]:
     return {
         **named,
         "key": offer.key,
         "origin": offer.origin,
-        "title": offer.title,
+        "title": seal.seal_text(offer.title, BOUND),
         "language": offer.language,
         "name": offer.name,
         "url": offer.url,
         "media_type": offer.media_type,
         "groups": list(offer.groups),
-        "metadata": orjson.dumps(dict(offer.metadata)).decode(),
+        "metadata": orjson.dumps(seal.seal_json(dict(offer.metadata) or None, BOUND) or {}).decode(),
         "size": len(offer.content or b""),
         "digest": digest,
         "refresh": offer.refresh,

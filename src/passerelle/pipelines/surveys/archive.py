@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -49,6 +49,8 @@ from passerelle.pipelines.surveys.archive_rules import (
 from passerelle.pipelines.surveys.desk import NewSurvey
 from passerelle.pipelines.surveys.importing import Opened, Rules
 from passerelle.pipelines.surveys.importing_apart import opened_apart
+from passerelle.pipelines.surveys.sealed import BOUND
+from passerelle.sealing.values import Sealing, Unsealed
 from passerelle.stores.database import Database, carried
 
 MOST_LISTED = 500
@@ -112,6 +114,7 @@ class Ground:
     desk: Desk
     tenant_of: Callable[[str], Tenant | None]
     secret: bytes
+    seals: Sealing = field(default_factory=Unsealed)
 
 
 class Filing:
@@ -130,7 +133,7 @@ class Filing:
         def reading(tenant: Tenant, sheet: str) -> Rules:
             return reading_rules(ground.secret, tenant, sheet)
 
-        return Importing(self._database, tenant_of=ground.tenant_of, rules_of=reading)
+        return Importing(self._database, tenant_of=ground.tenant_of, rules_of=reading, seals=ground.seals)
 
     async def look(self, tenant: Tenant, content: bytes, *, sheet: str = "") -> Opened:
         """What each column of a file seems to be; nothing is kept. Raises Refused where it is no table."""
@@ -160,6 +163,8 @@ class Filing:
             "digest": digest,
             "by": new.by,
         }
+        seal = await self._ground.seals.of(tenant.name)
+        content = await asyncio.to_thread(seal.seal_bytes, new.content, BOUND)
         async with self._database.begin() as connection:
             await connection.execute(_ENTER, {"key": _key(tenant.name)})
             await _must_know(connection, tenant.name, new.codebook)
@@ -171,8 +176,8 @@ class Filing:
             survey = same.id if same is not None else f"survey_{secrets.token_hex(12)}"
             job = await self._job(connection, tenant.name, survey, len(new.content))
             await connection.execute(_PUT, {**values, "id": survey, "job": job})
-            await connection.execute(_KEEP, {"tenant": tenant.name, "id": survey, "content": new.content})
-            carried(connection, len(new.content))
+            await connection.execute(_KEEP, {"tenant": tenant.name, "id": survey, "content": content})
+            carried(connection, len(content))
             return await _survey(connection, tenant.name, survey)
 
     async def surveys(self, tenant: str, *, before: str | None = None, most: int = 50) -> Sequence[Survey]:
@@ -211,6 +216,7 @@ class Filing:
         """
         after = number = 0
         while True:
+            opener = await self._ground.seals.opener(tenant)
             async with self._database.begin() as connection:
                 await must_be_ready(connection, tenant, survey)
                 values = {"tenant": tenant, "id": survey, "after": after, "most": _ANSWERS_AT_ONCE}
@@ -219,11 +225,11 @@ class Filing:
                     return
                 after = rows[-1].row
                 named = {**values, "number": number, "last": after}
-                said = comments_by_answer((await connection.execute(_COMMENTS, named)).all())
+                said = comments_by_answer((await connection.execute(_COMMENTS, named)).all(), opener)
             for row in rows:
                 comments = said.get(row.row, [])
                 number += len(comments)
-                yield answer_of(row, comments)
+                yield answer_of(row, comments, opener)
 
     async def describe(
         self,

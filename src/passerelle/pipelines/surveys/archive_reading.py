@@ -32,6 +32,8 @@ from passerelle.pipelines.surveys.archive_rows import (
 from passerelle.pipelines.surveys.importing import Rules
 from passerelle.pipelines.surveys.importing_apart import read_apart
 from passerelle.pipelines.surveys.importing_wire import columns_from
+from passerelle.pipelines.surveys.sealed import BOUND
+from passerelle.sealing.values import Sealing, Unsealed
 from passerelle.stores.database import Database, Outage, carried
 
 KIND = "surveys-import"
@@ -123,7 +125,9 @@ class Importing:
         tenant_of: Callable[[str], Tenant | None],
         rules_of: Callable[[Tenant, str], Rules],
         at_once: int = 2,
+        seals: Sealing | None = None,
     ) -> None:
+        self._seals: Sealing = seals or Unsealed()
         self._database = database
         self._gate = asyncio.Semaphore(at_once)  # a child of the reader takes up to a gigabyte
         self._tenant_of = tenant_of
@@ -164,7 +168,9 @@ class Importing:
             for statement in _CLEAR:
                 await connection.execute(statement, named)
             carried(connection, len(row.content))
-        return _Claimed(named, bytes(row.content), columns_from(row.columns), row.sheet)
+        opener = await self._seals.opener(tenant)
+        content = await asyncio.to_thread(opener.open_bytes, bytes(row.content), BOUND)
+        return _Claimed(named, content, columns_from(row.columns), row.sheet)
 
     async def _read(self, claimed: _Claimed, rules: Rules, context: Context) -> Tally:
         """All of its rows, written; the tally. Raises Refused, _Overtaken."""
@@ -174,11 +180,12 @@ class Importing:
         async with aclosing(read_apart(claimed.content, claimed.columns, rules)) as items:
             async for item in items:
                 if isinstance(item, Answer):
+                    seal = await self._seals.of(claimed.named["tenant"])
                     answers += 1
-                    batch.answers.append(answer_row(item))
+                    batch.answers.append(answer_row(item, seal))
                     for comment in item.comments:
                         comments += 1
-                        batch.comments.append(comment_row(comments, item, comment))
+                        batch.comments.append(comment_row(comments, item, comment, seal))
                         batch.characters += len(comment.text)
                     if answers % _TOLD == 0:
                         await context.note({"survey": claimed.named["id"], "answers": answers})

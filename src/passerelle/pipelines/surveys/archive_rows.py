@@ -17,6 +17,8 @@ from passerelle.domain.survey_data import Answer, Columns, Comment, RowTrouble, 
 from passerelle.domain.survey_data import Trouble as What
 from passerelle.domain.survey_work import Survey, SurveyState
 from passerelle.pipelines.surveys.importing_wire import columns_from, tally_from
+from passerelle.pipelines.surveys.sealed import BOUND
+from passerelle.sealing.values import Opener, Seal
 
 SURVEY = """id, tenant, title, language, state, columns, tally, codebook, code, message, job, created_at, updated_at"""
 ANSWER = '"row", id, answer'
@@ -76,7 +78,7 @@ def tally_json(tally: Tally) -> str:
     return orjson.dumps(asdict(tally), option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def answer_row(answer: Answer) -> dict[str, Any]:
+def answer_row(answer: Answer, seal: Seal) -> dict[str, Any]:
     """For a row of its own; comments have theirs."""
     said: dict[str, Any] = {}
     for name in ("nps", "csat", "ces"):
@@ -93,10 +95,10 @@ def answer_row(answer: Answer) -> dict[str, Any]:
     # Objects of the database sort their names: what came in an order, leaves in it.
     if names := [*answer.ratings, "", *answer.segments] if answer.ratings or answer.segments else []:
         said["order"] = names
-    return {"row": answer.row, "id": answer.id, "answer": said}
+    return {"row": answer.row, "id": answer.id, "answer": seal.seal_json(said, BOUND)}
 
 
-def comment_row(number: int, answer: Answer, comment: Comment) -> dict[str, Any]:
+def comment_row(number: int, answer: Answer, comment: Comment, seal: Seal) -> dict[str, Any]:
     """For a row of its own."""
     return {
         "number": number,
@@ -104,7 +106,7 @@ def comment_row(number: int, answer: Answer, comment: Comment) -> dict[str, Any]
         "answer": answer.id,
         "row": answer.row,
         "column": comment.column,
-        "text": comment.text,
+        "text": seal.seal_text(comment.text, BOUND),
         "language": comment.language,
         "masked": dict(comment.masked),
         "cut": comment.cut,
@@ -116,10 +118,10 @@ def trouble_row(number: int, trouble: RowTrouble) -> dict[str, Any]:
     return {"number": number, **asdict(trouble)}
 
 
-def answer_of(row: Row[Any], comments: Sequence[Comment]) -> Answer:
+def answer_of(row: Row[Any], comments: Sequence[Comment], opener: Opener) -> Answer:
     """A row of `ANSWER`, with its comments."""
     at = row._mapping
-    said: Mapping[str, Any] = at["answer"]
+    said: Mapping[str, Any] = opener.open_json(at["answer"], BOUND)
     ratings, segments = said.get("ratings", {}), said.get("segments", {})
     rated, parted = _order(said.get("order", []), ratings)
     return Answer(
@@ -135,17 +137,18 @@ def answer_of(row: Row[Any], comments: Sequence[Comment]) -> Answer:
     )
 
 
-def comment_of(row: Row[Any]) -> Comment:
+def comment_of(row: Row[Any], opener: Opener) -> Comment:
     """A row of `COMMENT`."""
     at = row._mapping
-    return Comment(at["id"], at["column"], at["text"], at["language"], at["masked"], at["cut"])
+    said = opener.open_text(at["text"], BOUND)
+    return Comment(at["id"], at["column"], said, at["language"], at["masked"], at["cut"])
 
 
-def comments_by_answer(rows: Iterable[Row[Any]]) -> dict[int, list[Comment]]:
+def comments_by_answer(rows: Iterable[Row[Any]], opener: Opener) -> dict[int, list[Comment]]:
     """Rows of `COMMENT`, in their order, by the row of their answer."""
     found: dict[int, list[Comment]] = {}
     for row in rows:
-        found.setdefault(row._mapping["row"], []).append(comment_of(row))
+        found.setdefault(row._mapping["row"], []).append(comment_of(row, opener))
     return found
 
 

@@ -25,6 +25,8 @@ from passerelle.pipelines.surveys.codebooks_rows import edition_of
 from passerelle.pipelines.surveys.corrections_rows import enter, holding, lineage, newest_revision, storable
 from passerelle.pipelines.surveys.desk import Codebooks
 from passerelle.pipelines.surveys.memory import Memory
+from passerelle.pipelines.surveys.sealed import BOUND
+from passerelle.sealing.values import Opener, Sealing, Unsealed
 from passerelle.stores.database import Database
 
 if TYPE_CHECKING:
@@ -40,26 +42,36 @@ class KeptCodebooks(Codebooks):
     """Codebooks of tenants. `reader` is asked in the event loop's thread; what it gives is called in another one."""
 
     def __init__(
-        self, *, database: Database, memory: Memory, reader: Callable[[Tenant], Reader], seed: int = 0
+        self,
+        *,
+        database: Database,
+        memory: Memory,
+        reader: Callable[[Tenant], Reader],
+        seed: int = 0,
+        seals: Sealing | None = None,
     ) -> None:
+        self._seals: Sealing = seals or Unsealed()
         self._database, self._memory, self._reader, self._seed = database, memory, reader, seed
         self._learning = asyncio.Semaphore(_AT_ONCE)
 
     @override
     async def codebooks(self, tenant: str) -> Sequence[Edition]:
+        opener = await self._seals.opener(tenant)
         async with self._database.begin() as connection:
             rows = await connection.execute(codebooks_rows.FIRST, {"tenant": tenant, "name": None})
-            return [edition_of(row) for row in rows]
+            return [edition_of(row, opener) for row in rows]
 
     @override
     async def edition(self, tenant: str, name: str, version: int | None = None) -> Edition:
+        opener = await self._seals.opener(tenant)
         async with self._database.begin() as connection:
-            return await _edition(connection, tenant, name, version)
+            return await _edition(connection, opener, tenant, name, version=version)
 
     @override
     async def editions(self, tenant: str, name: str) -> Sequence[Edition]:
+        opener = await self._seals.opener(tenant)
         async with self._database.begin() as connection:
-            return await _editions(connection, tenant, name)
+            return await _editions(connection, opener, tenant, name)
 
     @override
     async def write(
@@ -80,9 +92,10 @@ class KeptCodebooks(Codebooks):
         """
         codebooks_checks.named(name)
         note = codebooks_checks.noted(note)
+        seal = await self._seals.of(tenant)
         async with self._database.begin() as connection:
             await enter(connection, tenant, name)
-            there = await _newest(connection, tenant, name, most=1 if base is None else MOST_VERSIONS)
+            there = await _newest(connection, seal, tenant, name, most=1 if base is None else MOST_VERSIONS)
             newest = there[0].codebook.version if there else 0
             found = base_of(there) if base is not None else next(iter(there), None)
             before = found.codebook if found is not None else None
@@ -102,14 +115,14 @@ class KeptCodebooks(Codebooks):
                 "name": name,
                 "version": newest + 1,
                 "language": language,
-                "categories": codebooks_rows.categories_json(kept),
+                "categories": codebooks_rows.categories_json(kept, seal),
                 "merged": json.dumps(dict(mergers)),
                 "base": None if made_from == newest else made_from,
-                "note": note,
+                "note": seal.seal_text(note, BOUND),
                 "by": by,
             }
             await connection.execute(codebooks_rows.MAKE, values)
-            return await _edition(connection, tenant, name, newest + 1)
+            return await _edition(connection, seal, tenant, name, version=newest + 1)
 
     @override
     async def check(self, tenant: Tenant, name: str, version: int) -> Checked:
@@ -147,9 +160,10 @@ class KeptCodebooks(Codebooks):
                 await self._keep(tenant.name, after, checked)
                 raise Conflict(_told(checked, after, in_use), code="regression")
             checked = replace(checked, forced=True)
+        opener = await self._seals.opener(tenant.name)
         async with self._database.begin() as connection:
             await enter(connection, tenant.name, name)
-            now = await _edition(connection, tenant.name, name)
+            now = await _edition(connection, opener, tenant.name, name)
             if now.codebook.version != in_use.codebook.version or now.promoted_at != in_use.promoted_at:
                 message = "Another version came into use in the meantime. Look at it, and try again."
                 raise Conflict(message, code="codebook_changed")
@@ -157,7 +171,7 @@ class KeptCodebooks(Codebooks):
             await connection.execute(
                 codebooks_rows.PROMOTE, {**values, "checked": codebooks_rows.checked_json(checked)}
             )
-            return await _edition(connection, tenant.name, name, version)
+            return await _edition(connection, opener, tenant.name, name, version=version)
 
     @override
     async def curve(self, tenant: Tenant, name: str) -> Sequence[Point]:
@@ -181,9 +195,9 @@ class KeptCodebooks(Codebooks):
         Raises NotFound, and Unavailable where the index of its corrections cannot be reached: nothing is deleted then.
         """
         async with self._database.begin() as connection:
-            await _edition(connection, tenant, name)
+            await _there(connection, tenant, name)
             await enter(connection, tenant, name)
-            await _edition(connection, tenant, name)
+            await _there(connection, tenant, name)
             named = await connection.execute(codebooks_rows.NAMED, {"tenant": tenant, "name": name})
             if named.scalar():
                 message = (
@@ -237,9 +251,10 @@ class KeptCodebooks(Codebooks):
     async def _material(self, tenant: str, codebook: Codebook) -> Material:
         from passerelle.pipelines.surveys.promoting import Material  # noqa: PLC0415 - brings numpy
 
+        opener = await self._seals.opener(tenant)
         async with self._database.begin() as connection:
             revision = await newest_revision(connection, tenant, codebook.name)
-            kept = await holding(connection, tenant, codebook.name, revision)
+            kept = await holding(connection, tenant, codebook.name, revision, opener)
             return Material(codebook, tuple(kept), await lineage(connection, tenant, codebook.name))
 
 
@@ -266,32 +281,41 @@ def _told(checked: Checked, after: Edition, in_use: Edition) -> str:
     )
 
 
+async def _there(connection: AsyncConnection, tenant: str, name: str) -> None:
+    """Raises NotFound where there is no codebook of that name."""
+    values = {"tenant": tenant, "name": name}
+    if not storable(name) or not (await connection.execute(codebooks_rows.COUNT, values)).one().versions:
+        raise _unknown(name)
+
+
 async def _edition(
-    connection: AsyncConnection, tenant: str, name: str, version: int | None = None
+    connection: AsyncConnection, opener: Opener, tenant: str, name: str, *, version: int | None = None
 ) -> Edition:
     """That version; None: the one in use. Raises NotFound."""
     values = {"tenant": tenant, "name": name}
     found: list[Edition] = []
     if storable(name) and version is None:
-        found = [edition_of(row) for row in await connection.execute(codebooks_rows.FIRST, values)]
+        found = [edition_of(row, opener) for row in await connection.execute(codebooks_rows.FIRST, values)]
     elif storable(name) and version in range(1, MOST_VERSIONS + 1):
         rows = await connection.execute(codebooks_rows.ONE, {**values, "version": version})
-        found = [edition_of(row) for row in rows]
+        found = [edition_of(row, opener) for row in rows]
     if not found:
         raise _unknown(name, version)
     return found[0]
 
 
-async def _editions(connection: AsyncConnection, tenant: str, name: str) -> list[Edition]:
-    found = await _newest(connection, tenant, name, most=MOST_VERSIONS) if storable(name) else []
+async def _editions(connection: AsyncConnection, opener: Opener, tenant: str, name: str) -> list[Edition]:
+    found = await _newest(connection, opener, tenant, name, most=MOST_VERSIONS) if storable(name) else []
     if not found:
         raise _unknown(name)
     return found
 
 
-async def _newest(connection: AsyncConnection, tenant: str, name: str, *, most: int) -> list[Edition]:
+async def _newest(
+    connection: AsyncConnection, opener: Opener, tenant: str, name: str, *, most: int
+) -> list[Edition]:
     rows = await connection.execute(codebooks_rows.ALL, {"tenant": tenant, "name": name, "most": most})
-    return [edition_of(row) for row in rows]
+    return [edition_of(row, opener) for row in rows]
 
 
 async def _has_room(connection: AsyncConnection, tenant: str) -> None:

@@ -11,6 +11,8 @@ from sqlalchemy import Row, text
 
 from passerelle.domain.survey_work import Checked, Edition, Figures
 from passerelle.domain.surveys import Category, Codebook
+from passerelle.pipelines.surveys.sealed import BOUND
+from passerelle.sealing.values import Opener, Seal
 
 _IN_USE = "promoted_at DESC NULLS LAST, version DESC"  # what comes first is in use, if it was ever promoted
 _EDITION = f"""name, version, language, categories, merged, base, note, created_by, created_at, promoted_by,
@@ -58,13 +60,13 @@ UNION SELECT codebook FROM survey_correction WHERE tenant = :tenant ORDER BY 1
 """)
 
 
-def edition_of(row: Row[Any]) -> Edition:
+def edition_of(row: Row[Any], opener: Opener) -> Edition:
     """A row of a codebook."""
-    categories = tuple(_category(one) for one in row.categories)
+    categories = tuple(_category(one, opener) for one in row.categories)
     return Edition(
         Codebook(row.name, row.version, row.language, categories),
         row.merged,
-        row.note,
+        opener.open_text(row.note, BOUND),
         row.created_at,
         row.created_by,
         row.promoted_at,
@@ -75,19 +77,18 @@ def edition_of(row: Row[Any]) -> Edition:
     )
 
 
-def categories_json(categories: Sequence[Category]) -> str:
-    """As they are kept."""
-    kept = [
-        {
-            "id": one.id,
+def categories_json(categories: Sequence[Category], seal: Seal) -> str:
+    """As they are kept: sealed but for their ids, for their examples are what people said."""
+    kept = []
+    for one in categories:
+        said = {
             "name": one.name,
             "definition": one.definition,
             "include": one.include,
             "exclude": one.exclude,
             "examples": list(one.examples),
         }
-        for one in categories
-    ]
+        kept.append({"id": one.id, **({"said": seal.seal_json(said, BOUND)} if seal.on else said)})
     return json.dumps(kept)
 
 
@@ -133,12 +134,13 @@ def _figures_json(figures: Figures) -> dict[str, float]:
     }
 
 
-def _category(kept: Mapping[str, Any]) -> Category:
+def _category(kept: Mapping[str, Any], opener: Opener) -> Category:
+    said = opener.open_json(kept["said"], BOUND) if "said" in kept else kept
     return Category(
         kept["id"],
-        kept["name"],
-        kept["definition"],
-        kept["include"],
-        kept["exclude"],
-        tuple(kept["examples"]),
+        said["name"],
+        said["definition"],
+        said["include"],
+        said["exclude"],
+        tuple(said["examples"]),
     )

@@ -35,6 +35,8 @@ from passerelle.pipelines.surveys.corrections_rows import (
 )
 from passerelle.pipelines.surveys.desk import Corrections
 from passerelle.pipelines.surveys.memory import Memory
+from passerelle.pipelines.surveys.sealed import BOUND, opened
+from passerelle.sealing.values import Seal, Sealing, Unsealed
 from passerelle.stores.database import Database, Outage, within
 
 MOST_LISTED = 500
@@ -101,8 +103,14 @@ class KeptCorrections(Corrections):
     """Corrections of tenants. `embed` gives a tenant's embedding model; None: words only."""
 
     def __init__(
-        self, *, database: Database, memory: Memory, embed: Callable[[Tenant], Embed | None]
+        self,
+        *,
+        database: Database,
+        memory: Memory,
+        embed: Callable[[Tenant], Embed | None],
+        seals: Sealing | None = None,
     ) -> None:
+        self._seals: Sealing = seals or Unsealed()
         self._database, self._memory, self._embed = database, memory, embed
 
     @override
@@ -118,10 +126,11 @@ class KeptCorrections(Corrections):
         by: str = "",
     ) -> Kept:
         """What is right of a comment. Raises BadRequest `nothing_to_confirm` too, where no run has read it."""
+        seal = await self._seals.of(tenant.name)
         async with self._database.begin() as connection:
             values = {"tenant": tenant.name, "survey": survey, "comment": comment}
             found = await connection.execute(_COMMENT, values) if storable(survey, comment) else None
-            row = found.one_or_none() if found is not None else None
+            row = next(iter(opened(seal, found)), None) if found is not None else None
             if row is None:
                 message = "There is no such comment in this survey."
                 raise NotFound(message, code="comment_not_found", param="comment")
@@ -131,7 +140,7 @@ class KeptCorrections(Corrections):
             if read.version not in traced.ids:
                 raise _gone(read.codebook)
             correction = _correction(row, read, traced, right, polarity)
-            kept = await self._keep(connection, values, read, correction, by)
+            kept = await self._keep(connection, values, read, correction, by, seal)
         await self._index(tenant, kept.codebook)
         return kept
 
@@ -149,13 +158,15 @@ class KeptCorrections(Corrections):
             "most": min(max(most, 1), MOST_LISTED),
             "revoked": revoked,
         }
+        opener = await self._seals.opener(tenant)
         async with self._database.begin() as connection:
-            return [kept_of(row) for row in await connection.execute(_LIST, values)]
+            return [kept_of(row, opener) for row in await connection.execute(_LIST, values)]
 
     @override
     async def revoke(self, tenant: Tenant, correction: str, *, by: str = "") -> Kept:
         """It teaches no run that starts from now on; a second time changes nothing."""
         values = {"tenant": tenant.name, "id": correction}
+        opener = await self._seals.opener(tenant.name)
         async with self._database.begin() as connection:
             found = await connection.execute(_WHERE_FROM, values) if storable(correction) else None
             codebook = found.scalar_one_or_none() if found is not None else None
@@ -165,7 +176,7 @@ class KeptCorrections(Corrections):
                 )
             await enter(connection, tenant.name, codebook)
             await _revoke(connection, tenant.name, codebook, correction, by)
-            kept = kept_of((await connection.execute(_ONE, values)).one())
+            kept = kept_of((await connection.execute(_ONE, values)).one(), opener)
         await self._index(tenant, kept.codebook)
         return kept
 
@@ -175,12 +186,19 @@ class KeptCorrections(Corrections):
             return await newest_revision(connection, tenant, codebook)
 
     async def _keep(
-        self, connection: AsyncConnection, where: dict[str, Any], read: _Read, correction: Correction, by: str
+        self,
+        connection: AsyncConnection,
+        where: dict[str, Any],
+        read: _Read,
+        correction: Correction,
+        by: str,
+        seal: Seal,
     ) -> Kept:
         """In the place of an earlier one; the same once more is that one."""
         tenant = where["tenant"]
         standing = [
-            kept_of(row) for row in await connection.execute(_STANDING, {**where, "codebook": read.codebook})
+            kept_of(row, seal)
+            for row in await connection.execute(_STANDING, {**where, "codebook": read.codebook})
         ]
         for kept in standing:
             if kept.correction == correction and kept.run == read.run:
@@ -193,7 +211,7 @@ class KeptCorrections(Corrections):
             "codebook": read.codebook,
             "version": correction.codebook,
             "revision": await newest_revision(connection, tenant, read.codebook) + 1,
-            "text": correction.text,
+            "text": seal.seal_text(correction.text, BOUND),
             "language": correction.language,
             "right": None if correction.right is None else list(correction.right),
             "wrong": list(correction.wrong),
@@ -203,7 +221,7 @@ class KeptCorrections(Corrections):
             "run": read.run,
             "by": by,
         }
-        return kept_of((await connection.execute(_KEEP, values)).one())
+        return kept_of((await connection.execute(_KEEP, values)).one(), seal)
 
     async def _index(self, tenant: Tenant, codebook: str) -> None:
         """What cannot be done now is done before the next examples are chosen."""

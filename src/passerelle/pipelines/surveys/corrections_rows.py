@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passerelle.domain.survey_work import Kept
 from passerelle.domain.surveys import Correction, Polarity
 from passerelle.pipelines.surveys.corrections_lineage import Lineage
+from passerelle.pipelines.surveys.sealed import BOUND
+from passerelle.sealing.values import Opener
 
 # A codebook's corrections as `kept_of` reads them.
 CORRECTION = """id, codebook, version, revision, text, language, "right", wrong, right_polarity, wrong_polarity,
@@ -44,10 +46,12 @@ async def newest_revision(connection: AsyncConnection, tenant: str, codebook: st
     return int(found.scalar_one())
 
 
-async def holding(connection: AsyncConnection, tenant: str, codebook: str, revision: int) -> list[Kept]:
+async def holding(
+    connection: AsyncConnection, tenant: str, codebook: str, revision: int, opener: Opener
+) -> list[Kept]:
     """The corrections that taught at a revision, in their order, in the ids of their own versions."""
     values = {"tenant": tenant, "codebook": codebook, "revision": revision}
-    return [kept_of(row) for row in await connection.execute(_HOLDING, values)]
+    return [kept_of(row, opener) for row in await connection.execute(_HOLDING, values)]
 
 
 async def lineage(connection: AsyncConnection, tenant: str, codebook: str) -> Lineage:
@@ -60,10 +64,10 @@ async def lineage(connection: AsyncConnection, tenant: str, codebook: str) -> Li
     )
 
 
-def kept_of(row: Row[Any]) -> Kept:
+def kept_of(row: Row[Any], opener: Opener) -> Kept:
     """A row of `CORRECTION`."""
     correction = Correction(
-        row.text,
+        opener.open_text(row.text, BOUND),
         row.language,
         right=None if row.right is None else tuple(row.right),
         wrong=tuple(row.wrong),

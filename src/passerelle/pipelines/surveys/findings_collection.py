@@ -22,6 +22,8 @@ from passerelle.domain.surveys import Analysed
 from passerelle.pipelines.rag.desk import Library
 from passerelle.pipelines.surveys.archive_rows import unknown
 from passerelle.pipelines.surveys.findings_passages import KEY, documents, how_many
+from passerelle.pipelines.surveys.sealed import opened
+from passerelle.sealing.values import Sealing, Unsealed
 from passerelle.stores.database import Database
 
 _AT_ONCE = 10  # documents that are handed in together
@@ -71,7 +73,9 @@ class Collections:
         library: Callable[[], Awaitable[Library]],
         *,
         patience: Patience | None = None,
+        seals: Sealing | None = None,
     ) -> None:
+        self._seals: Sealing = seals or Unsealed()
         self._database = database
         self._library = library
         self._patience = patience or Patience()
@@ -168,7 +172,8 @@ class Collections:
         async with self._database.begin() as connection:
             if (await connection.execute(_STANDS, values)).one_or_none() is None:
                 raise unknown(survey)
-            rows = {row.number: row for row in await connection.execute(_COMMENTS, values)}
+            found = (await connection.execute(_COMMENTS, values)).all()
+        rows = {row.number: row for row in opened(await self._seals.opener(tenant), found)}
         return {
             each.number: rows[each.page].id
             for each in paged

@@ -32,7 +32,9 @@ from passerelle.pipelines.surveys.memory_choice import Candidate, Rarity, choose
 from passerelle.pipelines.surveys.memory_held import held_out
 from passerelle.pipelines.surveys.memory_index import EVERY, Index, meant
 from passerelle.pipelines.surveys.once import Once
+from passerelle.pipelines.surveys.sealed import BOUND
 from passerelle.retrieval.store import Chunks
+from passerelle.sealing.values import Opener, Sealing, Unsealed
 from passerelle.stores.database import Database
 
 _MORE = 6  # candidates for each example that is wanted
@@ -77,9 +79,11 @@ class Memory:
         chunks: Callable[[], Awaitable[Chunks]],
         mark: Callable[[str], str] = lambda _: "",
         every: float = EVERY,
+        seals: Sealing | None = None,
     ) -> None:
         self._database = database
-        self._index = Index(database=database, chunks=chunks, mark=mark, every=every)
+        self._seals: Sealing = seals or Unsealed()
+        self._index = Index(database=database, chunks=chunks, mark=mark, every=every, seals=self._seals)
         self._vectors: dict[tuple[str, str], Sequence[float]] = {}  # by the mark and the correction's id
         self._mark = mark
         self._rarities: Once[tuple[str, str, int], Rarity] = Once("weigh words", kept=_MOST_WEIGHTS)
@@ -88,10 +92,11 @@ class Memory:
         self, tenant: str, codebook: Codebook, revision: int | None = None
     ) -> Sequence[Correction]:
         """What taught at a revision (None: the newest), in the order in which it was said, in that version's ids."""
+        opener = await self._seals.opener(tenant)
         async with self._database.begin() as connection:
             if revision is None:
                 revision = await newest_revision(connection, tenant, codebook.name)
-            kept = await holding(connection, tenant, codebook.name, revision)
+            kept = await holding(connection, tenant, codebook.name, revision, opener)
             traced = await lineage(connection, tenant, codebook.name)
         return [found.correction for found in _mapped(kept, traced, codebook.version)]
 
@@ -126,8 +131,9 @@ class Memory:
         )
         cosines = {hit.chunk.id: hit.parts.dense for hit in hits}
         values = {"tenant": tenant, "codebook": codebook.name, "revision": revision}
+        opener = await self._seals.opener(tenant)
         async with self._database.begin() as connection:
-            kept = await _candidates(connection, values, list(cosines), most)
+            kept = await _candidates(connection, values, list(cosines), most, opener)
             traced = await lineage(connection, tenant, codebook.name)
         found = _mapped(kept, traced, codebook.version)
         if apart:
@@ -150,7 +156,9 @@ class Memory:
     async def _weighed(self, tenant: str, codebook: str, revision: int) -> Rarity:
         values = {"tenant": tenant, "codebook": codebook, "revision": revision, "most": _MOST_WEIGHED}
         async with self._database.begin() as connection:
-            texts = list((await connection.execute(_TEXTS, values)).scalars())
+            sealed = list((await connection.execute(_TEXTS, values)).scalars())
+        opener = await self._seals.opener(tenant)
+        texts = [opener.open_text(each, BOUND) for each in sealed]
         return await asyncio.to_thread(Rarity, texts)
 
     async def _teaches(self, tenant: str, codebook: str, revision: int) -> bool:
@@ -190,14 +198,18 @@ class Memory:
 
 
 async def _candidates(
-    connection: AsyncConnection, values: Mapping[str, object], ids: Sequence[str], most: int
+    connection: AsyncConnection,
+    values: Mapping[str, object],
+    ids: Sequence[str],
+    most: int,
+    opener: Opener,
 ) -> list[Kept]:
     """What the index found and what it has no more; the newest, too, where that is little."""
     rows = await connection.execute(_CANDIDATES, {**values, "ids": ids, "revoked": _MOST_REVOKED})
-    kept = {one.id: one for one in map(kept_of, rows)}
+    kept = {row.id: kept_of(row, opener) for row in rows}
     if len(kept) < most:
         rows = await connection.execute(_NEWEST, {**values, "most": most})
-        kept |= {one.id: one for one in map(kept_of, rows)}
+        kept |= {row.id: kept_of(row, opener) for row in rows}
     return list(kept.values())
 
 

@@ -22,6 +22,7 @@ from passerelle.domain.survey_work import Kept
 from passerelle.pipelines.surveys.asking_seams import Embed
 from passerelle.pipelines.surveys.corrections_rows import CORRECTION, kept_of
 from passerelle.retrieval.store import Chunks
+from passerelle.sealing.values import Sealing
 from passerelle.stores.database import Database
 
 Key: TypeAlias = tuple[str, str]  # tenant and codebook
@@ -77,7 +78,9 @@ class Index:
         chunks: Callable[[], Awaitable[Chunks]],
         mark: Callable[[str], str],
         every: float = EVERY,
+        seals: Sealing,
     ) -> None:
+        self._seals = seals
         self._database, self._chunks, self._mark, self._every = database, chunks, mark, every
         self._locks: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
         self._counted: dict[tuple[str, str, str, int], float] = {}
@@ -167,9 +170,11 @@ class Index:
         if others:
             await self._begin_anew(tenant, codebook)
         for _ in range(_ROUNDS):
+            opener = await self._seals.opener(tenant)
             async with self._database.begin() as connection:
                 pending = [
-                    kept_of(row) for row in await connection.execute(_PENDING, {**values, "most": _AT_ONCE})
+                    kept_of(row, opener)
+                    for row in await connection.execute(_PENDING, {**values, "most": _AT_ONCE})
                 ]
             if not pending:
                 return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from passerelle.domain.cache import Wishes
@@ -38,6 +38,7 @@ from passerelle.pipelines.surveys.runs import SurveyRuns
 from passerelle.pipelines.surveys.themes import SurveyThemes
 from passerelle.pipelines.surveys.themes_working import Discovering
 from passerelle.retrieval.store import Chunks
+from passerelle.sealing.values import Sealing, Unsealed
 from passerelle.stores.database import Database
 
 PIPELINE = "surveys"  # by which its own calls are known: `internal:surveys`
@@ -58,6 +59,7 @@ class Ground:
     rag: Rag
     chunks: Callable[[], Awaitable[Chunks]]
     secret: bytes
+    seals: Sealing = field(default_factory=Unsealed)
 
 
 class Opened:
@@ -68,13 +70,17 @@ class Opened:
         self._warm: asyncio.Task[None] | None = None
         database, desk, editions = ground.database, ground.desk, ground.editions
         readers = Readers(self._asker)
-        memory = self._memory = Memory(database=database, chunks=ground.chunks, mark=self._mark)
-        codebooks = KeptCodebooks(database=database, memory=memory, reader=readers.reader)
+        memory = self._memory = Memory(
+            database=database, chunks=ground.chunks, mark=self._mark, seals=ground.seals
+        )
+        codebooks = KeptCodebooks(database=database, memory=memory, reader=readers.reader, seals=ground.seals)
         self._removing = Removing(
             database, desk, ground.rag.library, forget=codebooks.erase, keep_of=self._kept
         )
-        self._filing = Filing(archive.Ground(database, desk, self._tenant, ground.secret), self._removing)
-        runs = SurveyRuns(database, desk, editions, codebooks)
+        self._filing = Filing(
+            archive.Ground(database, desk, self._tenant, ground.secret, ground.seals), self._removing
+        )
+        runs = SurveyRuns(database, desk, editions, codebooks, ground.seals)
         self._reading = running.Ground(
             database=database,
             editions=editions,
@@ -85,18 +91,21 @@ class Opened:
             memory=memory,
             readers=readers,
             secret=ground.secret,
+            seals=ground.seals,
         )
         self._bureau = Bureau(
             archive=self._filing,
             codebooks=codebooks,
-            corrections=KeptCorrections(database=database, memory=memory, embed=readers.embed),
+            corrections=KeptCorrections(
+                database=database, memory=memory, embed=readers.embed, seals=ground.seals
+            ),
             runs=runs,
-            themes=SurveyThemes(database, desk, codebooks),
+            themes=SurveyThemes(database, desk, codebooks, ground.seals),
             findings=Reporting(
                 self._filing,
                 codebooks,
                 runs,
-                collections=Collections(database, ground.rag.library),
+                collections=Collections(database, ground.rag.library, seals=ground.seals),
                 removing=self._removing,
                 operator=lambda: editions.catalog.operator,
             ),
@@ -122,6 +131,7 @@ class Opened:
             library=self._ground.rag.library,
             erase=self._removing.erase,
             drop_index=self._memory.drop,
+            seals=self._ground.seals,
         )
         return (Surveys(means), Corrections(means))
 

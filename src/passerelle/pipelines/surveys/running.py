@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, text
@@ -33,6 +33,8 @@ from passerelle.pipelines.surveys.running_learned import Teaching
 from passerelle.pipelines.surveys.running_models import is_packaged, who_reads
 from passerelle.pipelines.surveys.running_reader import Askers, Readers
 from passerelle.pipelines.surveys.runs_tables import BUILTIN, KIND, Done, doubt_of
+from passerelle.pipelines.surveys.sealed import opened
+from passerelle.sealing.values import Sealing, Unsealed
 from passerelle.stores.database import Database, Outage
 from passerelle.text.words import language_of
 
@@ -92,6 +94,7 @@ class Ground:
     memory: Remembers
     readers: Readers
     secret: bytes
+    seals: Sealing = field(default_factory=Unsealed)
 
 
 class Reading:
@@ -147,7 +150,8 @@ class Reading:
                 return None
             payload = item.payload
             values = {**named, "survey": run.survey, "first": payload["first"], "last": payload["last"]}
-            comments = tuple((await connection.execute(_LEFT, values)).all())
+            left = (await connection.execute(_LEFT, values)).all()
+        comments = tuple(opened(await self._ground.seals.opener(tenant.name), left))
         edition = await self._ground.codebooks.edition(tenant.name, run.codebook, run.version)
         book = edition.codebook
         corrections = tuple(await self._ground.memory.taught(tenant.name, book, run.revision))

@@ -7,9 +7,10 @@ its corrections, the model.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passerelle.domain.catalog import Tenant
@@ -25,9 +26,12 @@ from passerelle.pipelines.surveys.desk import Codebooks
 from passerelle.pipelines.surveys.diffing import MOST_CHANGES, Pair, differ
 from passerelle.pipelines.surveys.running_models import Reads, who_reads
 from passerelle.pipelines.surveys.runs_queue import MOST_DOUBTFUL, Doubtful, next_ones
+from passerelle.pipelines.surveys.sealed import BOUND, opened
+from passerelle.sealing.values import Opener, Sealing, Unsealed
 from passerelle.stores.database import Database
 
 MOST_LISTED = 1_000
+_BLOCK = 1_000  # comments among which words are looked for at once
 OFFLINE_BATCH, ONLINE_BATCH = 250, 8  # comments of one item
 _OFFLINE_COST, _ONLINE_COST = 4, 2  # an item's part of the workers' time
 
@@ -55,7 +59,6 @@ WHERE run.tenant = :tenant AND run.survey = :survey AND run.id = :run AND {_AFTE
     AND (CAST(:category AS text) IS NULL OR :category = ANY(reading.categories))
     AND (CAST(:polarity AS text) IS NULL OR reading.polarity = :polarity)
     AND (CAST(:language AS text) IS NULL OR comment.language = :language)
-    AND (:words = '' OR strpos(lower(comment.text), lower(:words)) > 0)
 ORDER BY comment.number LIMIT :most
 """)  # noqa: S608 - constants
 _DOUBTFUL = text(f"""
@@ -107,7 +110,15 @@ _FORGOTTEN = text("UPDATE survey_correction SET run = NULL WHERE tenant = :tenan
 class SurveyRuns:
     """The seam `Runs`."""
 
-    def __init__(self, database: Database, desk: Desk, editions: Editions, codebooks: Codebooks) -> None:
+    def __init__(
+        self,
+        database: Database,
+        desk: Desk,
+        editions: Editions,
+        codebooks: Codebooks,
+        seals: Sealing | None = None,
+    ) -> None:
+        self._seals: Sealing = seals or Unsealed()
         self._database = database
         self._desk = desk
         self._editions = editions
@@ -164,6 +175,7 @@ class SurveyRuns:
     ) -> Sequence[Reading]:
         """Comments with what was read in them, in the file's order. Raises BadRequest where the one to go on from is gone."""
         wanted = asked or Asked()
+        opener = await self._seals.opener(tenant)
         async with self._database.begin() as connection:
             found = await self._found(connection, tenant, survey, run)
             values = {
@@ -174,21 +186,21 @@ class SurveyRuns:
                 "category": wanted.category,
                 "polarity": wanted.polarity,
                 "language": wanted.language,
-                "words": wanted.text,
                 "most": max(1, min(most, MOST_LISTED)),
             }
-            if any("\0" in each for each in values.values() if isinstance(each, str)):
+            if any("\0" in each for each in (*values.values(), wanted.text) if isinstance(each, str)):
                 return []  # no comment holds one
             if after is not None and (await connection.execute(_FINDABLE, values)).first() is None:
                 message = f"There is no comment {after[:64]!r} to go on from. Begin again without `after`."
                 raise BadRequest(message, code="comment_gone", param="after")
-            rows = (await connection.execute(_READINGS, values)).all()
-            return await tables.readings_of(connection, found, rows)
+            rows = await _said(connection, values, wanted.text, opener)
+            return await tables.readings_of(connection, found, rows, opener)
 
     async def queue(
         self, tenant: str, survey: str, run: str | None = None, *, most: int = 50
     ) -> Sequence[Reading]:
         """What people should look at next: different things, the most doubtful of each first."""
+        opener = await self._seals.opener(tenant)
         async with self._database.begin() as connection:
             found = await self._found(connection, tenant, survey, run)
             rows = await connection.execute(_DOUBTFUL, {**_place(found), "most": MOST_DOUBTFUL})
@@ -202,7 +214,7 @@ class SurveyRuns:
                         row.polarity,
                         row.doubt,
                     )
-                    for row in rows
+                    for row in opened(opener, rows)
                 ],
                 max(1, min(most, MOST_LISTED)),
             )
@@ -308,13 +320,30 @@ class SurveyRuns:
     ) -> list[tuple[int, Reading]]:
         """Comments of these numbers with what was read in them, in this order."""
         rows = (await connection.execute(_SOME, {**_place(run), "numbers": list(numbers)})).all()
-        readings = await tables.readings_of(connection, run, rows)
+        opener = await self._seals.opener(run.tenant)
+        readings = await tables.readings_of(connection, run, rows, opener)
         by_number = {row.number: reading for row, reading in zip(rows, readings, strict=True)}
         return [(number, by_number[number]) for number in numbers if number in by_number]
 
     async def _found(self, connection: AsyncConnection, tenant: str, survey: str, run: str | None) -> Run:
         await survey_there(connection, tenant, survey)
         return await tables.run_of(connection, tenant, survey, run)
+
+
+async def _said(
+    connection: AsyncConnection, values: Mapping[str, Any], words: str, opener: Opener
+) -> list[Row[Any]]:
+    """Rows of `_READINGS` whose comment says these words. The database cannot read them, so that they are looked for here."""
+    if not words:
+        return list((await connection.execute(_READINGS, values)).all())
+    wanted, most, after = words.lower(), values["most"], values["after"]
+    found: list[Row[Any]] = []
+    while True:
+        rows = (await connection.execute(_READINGS, {**values, "after": after, "most": _BLOCK})).all()
+        found += [row for row in rows if wanted in opener.open_text(row.text, BOUND).lower()]
+        if len(found) >= most or len(rows) < _BLOCK:
+            return found[:most]
+        after = rows[-1].id
 
 
 def _place(run: Run) -> dict[str, str]:

@@ -20,6 +20,8 @@ from passerelle.domain.survey_work import Kept, Reading, Run
 from passerelle.domain.surveys import Analysed, Label, Opinion, Polarity, Review
 from passerelle.jobs.tables import as_json
 from passerelle.pipelines.surveys.corrections_rows import CORRECTION, kept_of
+from passerelle.pipelines.surveys.sealed import BOUND
+from passerelle.sealing.values import Opener
 
 KIND = "surveys-read"
 BUILTIN = "builtin"  # the engine that is no language model
@@ -69,7 +71,9 @@ SELECT run.id, new.number, run.tenant, new.comment, new.analysed, new.categories
 FROM survey_run AS run, jsonb_to_recordset(CAST(:rows AS jsonb)->'rows') AS new(number int, comment text, analysed jsonb,
     categories text[], polarity text, review text[], doubt float, engine text, offline boolean, code text, message text,
     usage jsonb, cost numeric, currency text)
-WHERE run.tenant = :tenant AND run.id = :run
+WHERE run.tenant = :tenant AND run.id = :run AND EXISTS (
+    SELECT FROM survey_comment AS said WHERE said.tenant = run.tenant AND said.survey = run.survey
+        AND said.id = new.comment FOR KEY SHARE)
 ON CONFLICT (run, number) DO UPDATE SET analysed = excluded.analysed, categories = excluded.categories,
     polarity = excluded.polarity, review = excluded.review, doubt = excluded.doubt, engine = excluded.engine,
     offline = excluded.offline, code = excluded.code, message = excluded.message, usage = excluded.usage,
@@ -186,19 +190,22 @@ def _state(row: Row[Any]) -> str:
     return JobState.PARTLY_FAILED.value if row.read else JobState.FAILED.value
 
 
-async def readings_of(connection: AsyncConnection, run: Run, rows: Sequence[Row[Any]]) -> list[Reading]:
+async def readings_of(
+    connection: AsyncConnection, run: Run, rows: Sequence[Row[Any]], opener: Opener
+) -> list[Reading]:
     """Rows of `READING` of a run, each with what a person made of its comment since."""
     named = {"tenant": run.tenant, "survey": run.survey, "codebook": run.codebook}
     values = {**named, "comments": [row.id for row in rows]}
-    kept = [kept_of(row) for row in await connection.execute(_CORRECTED, values)]
+    kept = [kept_of(row, opener) for row in await connection.execute(_CORRECTED, values)]
     corrected = {one.comment: one for one in kept}
-    return [_reading(row, corrected.get(row.id)) for row in rows]
+    return [_reading(row, corrected.get(row.id), opener) for row in rows]
 
 
-def _reading(row: Row[Any], corrected: Kept | None) -> Reading:
+def _reading(row: Row[Any], corrected: Kept | None, opener: Opener) -> Reading:
     at = row._mapping
-    comment = Comment(at["id"], at["column"], at["text"], at["language"], at["masked"], at["cut"])
-    analysed = None if at["analysed"] is None else analysed_of(at["text"], at["language"], at["analysed"])
+    said = opener.open_text(at["text"], BOUND)
+    comment = Comment(at["id"], at["column"], said, at["language"], at["masked"], at["cut"])
+    analysed = None if at["analysed"] is None else analysed_of(said, at["language"], at["analysed"])
     return Reading(
         comment,
         at["answer"],

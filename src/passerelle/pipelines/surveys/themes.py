@@ -19,6 +19,7 @@ from passerelle.pipelines.surveys.archive_rows import survey_there
 from passerelle.pipelines.surveys.desk import Codebooks
 from passerelle.pipelines.surveys.themes_tables import THEME, theme_of
 from passerelle.pipelines.surveys.themes_working import KIND
+from passerelle.sealing.values import Sealing, Unsealed
 from passerelle.stores.database import Database
 
 MOST_THEMES = 25
@@ -40,7 +41,10 @@ UPDATE survey_theme SET merged = CAST(:merged AS jsonb) WHERE tenant = :tenant A
 class SurveyThemes:
     """The seam `Themes`."""
 
-    def __init__(self, database: Database, desk: Desk, codebooks: Codebooks) -> None:
+    def __init__(
+        self, database: Database, desk: Desk, codebooks: Codebooks, seals: Sealing | None = None
+    ) -> None:
+        self._seals: Sealing = seals or Unsealed()
         self._database = database
         self._desk = desk
         self._codebooks = codebooks
@@ -66,10 +70,11 @@ class SurveyThemes:
 
     async def themes(self, tenant: str, survey: str) -> Sequence[Theme]:
         """The largest first."""
+        opener = await self._seals.opener(tenant)
         async with self._database.begin() as connection:
             await survey_there(connection, tenant, survey)
             rows = await connection.execute(_ALL, {"tenant": tenant, "survey": survey})
-            return [theme_of(row) for row in rows]
+            return [theme_of(row, opener) for row in rows]
 
     async def merge(
         self,
@@ -126,7 +131,7 @@ class SurveyThemes:
         row = None if "\0" in theme else (await connection.execute(_ONE, values)).one_or_none()
         if row is None:
             raise NotFound(f"There is no theme {theme[:64]!r}.", code="theme_not_found")
-        return theme_of(row)
+        return theme_of(row, await self._seals.opener(tenant))
 
 
 def _of_codebooks(language: str) -> str:

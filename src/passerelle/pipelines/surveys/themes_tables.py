@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from passerelle.domain.survey_work import Theme
+from passerelle.pipelines.surveys.sealed import BOUND
+from passerelle.sealing.values import Opener
 
 THEME = "id, survey, theme, merged"
 
@@ -24,9 +26,9 @@ def theme_json(theme: Theme) -> dict[str, Any]:
     }
 
 
-def theme_of(row: Row[Any]) -> Theme:
+def theme_of(row: Row[Any], opener: Opener) -> Theme:
     """A row of `THEME`."""
-    said: Mapping[str, Any] = row.theme
+    said: Mapping[str, Any] = opener.open_json(row.theme, BOUND)
     merged = row.merged
     return Theme(
         id=row.id,

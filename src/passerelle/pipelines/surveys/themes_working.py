@@ -26,6 +26,7 @@ from passerelle.pipelines.rag.fencing import mark_of
 from passerelle.pipelines.surveys import runs_tables
 from passerelle.pipelines.surveys.running import Ground
 from passerelle.pipelines.surveys.running_models import is_packaged, who_reads
+from passerelle.pipelines.surveys.sealed import BOUND, opened
 from passerelle.pipelines.surveys.themes_pieces import Piece, pieces
 from passerelle.pipelines.surveys.themes_tables import theme_json
 from passerelle.stores.database import Outage
@@ -87,8 +88,14 @@ class Discovering:
             return {"skipped": "deleted"}
         comments, found = await self._find(tenant, survey, wanted)
         themes = await self._named(tenant, survey, row.language, found.themes)
+        seal = await self._ground.seals.of(tenant.name)
         rows = [
-            {**named, "id": theme.id, "theme": as_json(theme_json(theme)), "size": len(theme.comments)}
+            {
+                **named,
+                "id": theme.id,
+                "theme": as_json(seal.seal_json(theme_json(theme), BOUND)),
+                "size": len(theme.comments),
+            }
             for theme in themes
         ]
 
@@ -125,7 +132,7 @@ class Discovering:
                 rows = (await connection.execute(_COMMENTS, values)).all()
             if not rows:
                 return
-            yield rows
+            yield opened(await self._ground.seals.opener(tenant), rows)
             after = rows[-1].number
 
     async def _named(self, tenant: Tenant, survey: str, language: str, found: Sequence[Found]) -> list[Theme]:

@@ -123,7 +123,7 @@ async def over_builtin(models: Path, found: Sequence[Found] = (), **options: Any
     ledger = Ledger()
     gateway = gateway_of(editions, books=ledger.books, sinks=[], draw=random.Random(7).random, models=models)
     try:
-        yield desk_of(Inside(gateway, editions, ledger, []), found, **options)
+        yield desk_of(Inside(gateway, editions, ledger, [], models), found, **options)
     finally:
         await gateway.aclose()
         await editions.aclose()

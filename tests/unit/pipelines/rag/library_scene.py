@@ -18,7 +18,7 @@ from passerelle.domain.rag import Document, DocumentState, Given, GivenChunk, Ra
 from passerelle.domain.retrieval import Collection, Mode, Query
 from passerelle.jobs.desk import Desk
 from passerelle.jobs.worker import Pace
-from passerelle.pipelines.rag.library import Means, Shelves
+from passerelle.pipelines.rag.library import Ground, Shelves
 from passerelle.retrieval.store import Chunks, Unreachable
 from passerelle.stores.database import Database
 from passerelle.wire.fetcher import Fetcher
@@ -184,7 +184,7 @@ def scene(database: Database, chunks: Chunks, *, port: int = 80, **rag: Any) -> 
     def rules(urls: Urls) -> Rules:
         return Rules(hosts=urls.hosts, ports=frozenset({port, 443}))
 
-    means = Means(
+    ground = Ground(
         database=database,
         desk=Desk(database),
         chunks=give,
@@ -195,7 +195,7 @@ def scene(database: Database, chunks: Chunks, *, port: int = 80, **rag: Any) -> 
         models=behind.__getitem__,
         rules_of=rules,
     )
-    return Scene(database, Shelves(means), store, meaning, tenants, purged, behind, fails)
+    return Scene(database, Shelves(ground), store, meaning, tenants, purged, behind, fails)
 
 
 @asynccontextmanager

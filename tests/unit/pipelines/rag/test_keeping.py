@@ -18,6 +18,7 @@ from passerelle.domain.errors import BadRequest, NotFound, Unavailable
 from passerelle.domain.rag import Answered, Citation, Question, Refusal, Thumb, Turn
 from passerelle.pipelines.rag.keeping import LONGEST_COMMENT, Keeping
 from passerelle.stores.database import Database
+from passerelle.subjects.pseudonyms import Pseudonyms
 
 DAY = 86_400.0
 ANNA = Caller("key_anna", "acme", Role.MEMBER)
@@ -26,11 +27,12 @@ HEAD = Caller("key_head", "acme", Role.TENANT_ADMIN)
 RIVAL = Caller("key_anna", "rival", Role.TENANT_ADMIN)
 
 
-def asks(words: str, *before: str, conversation: str | None = None, user: str = "", **more: Any) -> Question:
+def asks(
+    words: str, *before: str, conversation: str | None = None, subject: str = "", **more: Any
+) -> Question:
     said = [*before, words]
     turns = tuple(Turn("assistant" if place % 2 else "user", each) for place, each in enumerate(said))
-    options = {"user": user} if user else {}
-    return Question("docs", turns, conversation=conversation, options=options, **more)
+    return Question("docs", turns, conversation=conversation, subject=subject, **more)
 
 
 def said(number: int, words: str = "Words.", **more: Any) -> Answered:
@@ -81,7 +83,7 @@ async def test_figures_are_kept_of_every_answer_and_words_of_none_where_the_tena
 ) -> None:
     assert await keeping.keep(ANNA, asks("What is secret?"), said(1), keep=None) is None
     refused = said(2, refusal=Refusal.NOT_RELEVANT, citations=(), cost="unknown")
-    assert await keeping.keep(ANNA, asks("Another secret?", user="u"), refused, keep=None) is None
+    assert await keeping.keep(ANNA, asks("Another secret?", subject="u"), refused, keep=None) is None
     await settled(keeping)
 
     one, two = await rows(database, "rag_answer")
@@ -94,13 +96,13 @@ async def test_figures_are_kept_of_every_answer_and_words_of_none_where_the_tena
 
 
 async def test_a_conversation_goes_on_with_what_was_said_before(keeping: Keeping) -> None:
-    first = await keeping.keep(ANNA, asks("Who?", user="u1"), said(1, "Anna."), keep=DAY)
+    first = await keeping.keep(ANNA, asks("Who?", subject="u1"), said(1, "Anna."), keep=DAY)
     assert first is not None
-    second = asks("And where?", conversation=first, user="u1")
+    second = asks("And where?", conversation=first, subject="u1")
     assert await keeping.turns(ANNA, second, keep=DAY) == (Turn("user", "Who?"), Turn("assistant", "Anna."))
     assert await keeping.keep(ANNA, second, said(2, "Paris."), keep=DAY) == first
 
-    shown = await keeping.conversation(ANNA, first, user="u1")
+    shown = await keeping.conversation(ANNA, first, subject="u1")
     assert [(turn.question, turn.answer, turn.answer_id) for turn in shown.turns] == [
         ("Who?", "Anna.", "ans_1"),
         ("And where?", "Paris.", "ans_2"),
@@ -116,22 +118,22 @@ async def test_a_question_that_names_no_conversation_needs_no_database() -> None
 
 
 async def test_nobody_else_finds_a_conversation(keeping: Keeping) -> None:
-    mine = await keeping.keep(ANNA, asks("Who?", user="u1"), said(1), keep=DAY)
+    mine = await keeping.keep(ANNA, asks("Who?", subject="u1"), said(1), keep=DAY)
     assert mine is not None
     for caller, user in ((ANNA, ""), (ANNA, "u2"), (BORIS, "u1"), (HEAD, "u1"), (RIVAL, "u1")):
         with pytest.raises(NotFound) as caught:
-            await keeping.conversation(caller, mine, user=user)
+            await keeping.conversation(caller, mine, subject=user)
         assert caught.value.code == "conversation_not_found"
         with pytest.raises(NotFound):
-            await keeping.turns(caller, asks("More?", conversation=mine, user=user), keep=DAY)
+            await keeping.turns(caller, asks("More?", conversation=mine, subject=user), keep=DAY)
         with pytest.raises(NotFound):
-            await keeping.delete(caller, mine, user=user)
-        assert list(await keeping.conversations(caller, user=user)) == []
+            await keeping.delete(caller, mine, subject=user)
+        assert list(await keeping.conversations(caller, subject=user)) == []
         # What somebody else says is not written into it either.
-        assert await keeping.keep(caller, asks("More?", conversation=mine, user=user), said(9), keep=DAY) in (
-            None,
-        )
-    assert len((await keeping.conversation(ANNA, mine, user="u1")).turns) == 1
+        assert await keeping.keep(
+            caller, asks("More?", conversation=mine, subject=user), said(9), keep=DAY
+        ) in (None,)
+    assert len((await keeping.conversation(ANNA, mine, subject="u1")).turns) == 1
 
 
 async def test_a_conversation_is_about_one_collection(keeping: Keeping) -> None:
@@ -355,13 +357,40 @@ async def test_a_database_that_is_silent_holds_an_answer_for_a_moment_only(
     assert [row.id for row in await rows(database, "rag_answer")] == ["ans_1"]
 
 
-async def test_names_and_words_that_the_database_cannot_hold_are_kept_as_it_can(keeping: Keeping) -> None:
-    odd, long = "u\0\ud800", "x" * 10_000
-    for user in (odd, long):
-        asked = asks("What\0 is \ud800?", user=user)
-        mine = await keeping.keep(ANNA, asked, said(len(user), "A\0."), keep=DAY)
-        assert mine is not None
-        (turn,) = (await keeping.conversation(ANNA, mine, user=user)).turns
-        assert turn.answer == "A\ufffd."
+async def test_words_that_the_database_cannot_hold_are_kept_as_it_can(keeping: Keeping) -> None:
+    asked = asks("What\0 is \ud800?", subject="u")
+    mine = await keeping.keep(ANNA, asked, said(1, "A\0."), keep=DAY)
+    assert mine is not None
+    (turn,) = (await keeping.conversation(ANNA, mine, subject="u")).turns
+    assert turn.answer == "A\ufffd."
     with pytest.raises(NotFound):
-        await keeping.conversation(ANNA, "conv\0", user=odd)
+        await keeping.conversation(ANNA, "conv\0", subject="u")
+
+
+async def test_conversations_of_earlier_versions_are_found_by_their_persons_pseudonyms(
+    keeping: Keeping, database: Database
+) -> None:
+    people = Pseudonyms(b"pepper")
+    mine = await keeping.keep(ANNA, asks("Who?", subject="anna@example.org"), said(1), keep=DAY)
+    assert mine is not None
+    for _ in range(2):
+        await keeping.rename(people.of)
+    anna = people.of("acme", "anna@example.org")
+    assert (await keeping.conversation(ANNA, mine, subject=anna)).user == anna
+
+
+async def test_an_answer_that_was_under_way_when_its_person_was_erased_begins_no_conversation(
+    keeping: Keeping, database: Database
+) -> None:
+    async with database.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO privacy_request (id, tenant, subject, deed, due_at) "
+                "VALUES ('privacy_1', 'acme', 'u_anna', 'erase', clock_timestamp())"
+            )
+        )
+    late = said(1, seconds={"total": 3.0})
+    assert await keeping.keep(ANNA, asks("What?", subject="u_anna"), late, keep=DAY) is None
+    assert await keeping.keep(ANNA, asks("What?", subject="u_bob"), said(2), keep=DAY) is not None
+    await settled(keeping)
+    assert [row.question for row in await rows(database, "rag_answer")] == [None, "What?"]

@@ -60,7 +60,7 @@ async def test_nothing_is_taken_that_no_store_would_ever_hold(world: Scene) -> N
         raise Unavailable("Several processes share documents through a server.", code="rag_needs_qdrant")
 
     nowhere = scene(world.database, Embedded(Path("unused")))
-    object.__setattr__(nowhere.library._means, "chunks", none)
+    object.__setattr__(nowhere.library._ground, "chunks", none)
     with pytest.raises(Unavailable, match="server"):
         await nowhere.take(Given(text="Deux jours."))
     assert await _jobs(world) == 0

@@ -17,6 +17,7 @@ from passerelle.pipelines.surveys.codebooks import KeptCodebooks
 from passerelle.pipelines.surveys.corrections import KeptCorrections
 from passerelle.pipelines.surveys.memory import Memory
 from passerelle.retrieval.store import Chunks
+from passerelle.sealing.values import Sealing, Unsealed
 from passerelle.stores.database import Database
 from tests.unit.pipelines.surveys.lessons import CODEBOOK, embed, reader
 
@@ -43,6 +44,7 @@ class Office:
     chunks: Callable[[], Awaitable[Chunks]] = no_index
     embed: Embed | None = embedded
     mark: str = "bag of stems"
+    seals: Sealing = field(default_factory=Unsealed)
     memory: Memory = field(init=False)
     codebooks: KeptCodebooks = field(init=False)
     corrections: KeptCorrections = field(init=False)
@@ -50,7 +52,9 @@ class Office:
 
     def __post_init__(self) -> None:
         self.memory = Memory(database=self.database, chunks=self.chunks, mark=lambda _: self.mark, every=0.0)
-        self.codebooks = KeptCodebooks(database=self.database, memory=self.memory, reader=lambda _: reader)
+        self.codebooks = KeptCodebooks(
+            database=self.database, memory=self.memory, reader=lambda _: reader, seals=self.seals
+        )
         self.corrections = KeptCorrections(
             database=self.database, memory=self.memory, embed=lambda _: self.embed
         )

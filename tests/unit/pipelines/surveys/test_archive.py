@@ -16,6 +16,7 @@ from passerelle.pipelines.surveys import archive_reading, archive_rules
 from passerelle.pipelines.surveys.archive_rows import answer_row, comment_row
 from passerelle.pipelines.surveys.importing import Reading, open_survey
 from passerelle.pipelines.surveys.importing_columns import proposed
+from passerelle.sealing.values import Unsealed
 from passerelle.stores.database import Database
 from tests.unit.pipelines.surveys.archive_scene import FILE, Scene, read_here, scene
 
@@ -80,6 +81,7 @@ async def test_what_is_read_survives_its_row_to_the_last_figure(here: Scene) -> 
     named = {"tenant": "acme", "id": survey.id, "claim": "c"}
     await here.sql("UPDATE survey SET claim = 'c' WHERE id = :id", id=survey.id)
     importing = here.filing.importing()
+    seal = await Unsealed().of("acme")
     for drawn in examples:
         for table in ("answer", "comment"):
             await here.sql(f"DELETE FROM survey_{table}")
@@ -88,12 +90,12 @@ async def test_what_is_read_survives_its_row_to_the_last_figure(here: Scene) -> 
         numbered = 0
         ids = set()
         for each in drawn:
-            batch.answers.append(answer_row(each))
+            batch.answers.append(answer_row(each, seal))
             for comment in each.comments:
                 if comment.id not in ids:
                     ids.add(comment.id)
                 numbered += 1
-                batch.comments.append(comment_row(numbered, each, comment))
+                batch.comments.append(comment_row(numbered, each, comment, seal))
         claimed = archive_reading._Claimed(named, b"", survey.columns, "")
         await importing._write(claimed, batch)
         await here.sql("UPDATE survey SET state = 'ready'")

@@ -7,13 +7,17 @@ import json
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from passerelle.domain.errors import BadRequest, Conflict, NotFound
 from passerelle.domain.survey_work import Checked, Figures
 from passerelle.domain.surveys import Category, Codebook
 from passerelle.pipelines.surveys import codebooks_checks
 from passerelle.pipelines.surveys.codebooks_rows import checked_json, checked_of
+from passerelle.pipelines.surveys.corrections_rows import lineage
+from passerelle.sealing.values import Destroyed
 from passerelle.stores.database import Database
+from tests.sealing import KeysAtHand
 from tests.unit.pipelines.surveys.corrected import BOOK, TENANT, Office, categories
 from tests.unit.pipelines.surveys.lessons import CODEBOOK
 
@@ -142,3 +146,30 @@ async def test_a_tenant_has_so_many_codebooks_and_no_more(
     await books.write(TENANT.name, "one", language="en", categories=categories("a"))
     with pytest.raises(Conflict, match="at most 1"):
         await books.write(TENANT.name, "two", language="en", categories=categories("a"))
+
+
+async def test_what_a_codebook_says_is_sealed_but_for_its_ids(database: Database) -> None:
+    """Its examples are what people said; what became of its categories is asked of the database."""
+    seals = KeysAtHand()
+    books = Office(database, seals=seals).codebooks
+    made = await books.write("acme", BOOK, language="en", categories=CODEBOOK.categories, note="begun")
+    assert made.codebook == replace(CODEBOOK, name=BOOK)
+    assert [one.note for one in await books.editions("acme", BOOK)] == ["begun"]
+    async with database.begin() as connection:
+        kept = (await connection.execute(text("SELECT categories, note FROM survey_codebook"))).one()
+        found = await lineage(connection, "acme", BOOK)
+    assert [one["id"] for one in kept.categories] == [one.id for one in CODEBOOK.categories]
+    assert all(set(one) == {"id", "said"} for one in kept.categories)
+    words = [one.name for one in CODEBOOK.categories] + [
+        each for one in CODEBOOK.categories for each in one.examples
+    ]
+    assert [
+        each for each in (*words, "begun") if f"{each!r}" in repr(kept) and each not in found.ids[1]
+    ] == []
+    assert found.ids
+    await books.write("globex", BOOK, language="en", categories=categories("a"))
+    await seals.destroy("acme")
+    with pytest.raises(Destroyed):
+        await books.edition("acme", BOOK)
+    await books.drop("acme", BOOK)
+    assert await books.codebooks("acme") == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0010"
 down_revision = "0009"
@@ -37,6 +37,13 @@ def upgrade() -> None:
         sa.Column("created_at", _MOMENT, nullable=False, server_default=_NOW),
         sa.Column("destroyed_at", _MOMENT),
         schema="passerelle_keys",
+    )
+    # By which rules a try was permitted, to whom it went, and which rules left out whom; None: nothing binds its tenant.
+    op.add_column("ledger_attempts", sa.Column("evidence", JSONB))
+    # Pseudonyms of those whom a repeated request names, so that its answer goes with them.
+    op.add_column(
+        "idempotency_answers",
+        sa.Column("subjects", ARRAY(sa.Text), nullable=False, server_default=_EMPTY),
     )
     _make_subjects()
     _make_prompts()
@@ -74,17 +81,23 @@ def _make_subjects() -> None:
         sa.Column("finished_at", _MOMENT),
         sa.Column("receipt", JSONB),
         sa.Column("signature", sa.LargeBinary),
+        # By store, what it had before anything of it was deleted: a receipt's, also after an interruption.
+        sa.Column("found", JSONB, nullable=False, server_default=_EMPTY),
     )
     op.create_index("privacy_request_tenant", "privacy_request", ["tenant", "asked_at"])
-    op.create_table(  # what was exported, until it is fetched or too old
+    op.create_index("privacy_request_job", "privacy_request", ["job"])
+    op.create_table(  # what was exported, in parts of about a megabyte, until it is too old
         "privacy_export",
         sa.Column(
             "request", sa.Text, sa.ForeignKey("privacy_request.id", ondelete="CASCADE"), primary_key=True
         ),
+        sa.Column("store", sa.Text, primary_key=True),
+        sa.Column("part", sa.Integer, primary_key=True),
         sa.Column("tenant", sa.Text, nullable=False),
         sa.Column("content", sa.LargeBinary, nullable=False),  # sealed
         sa.Column("ends_at", _MOMENT, nullable=False),
     )
+    op.create_index("privacy_export_ends", "privacy_export", ["ends_at"])
 
 
 def _make_prompts() -> None:
@@ -120,11 +133,28 @@ def _make_audit() -> None:
     )
     op.create_index("audit_event_at", "audit_event", ["chain", "at"])
     op.execute(_INSERT_ONLY)
+    op.create_table(  # counted until its hour is over, and then one event
+        "audit_tally",
+        sa.Column("chain", sa.Text, primary_key=True),
+        sa.Column("hour", _MOMENT, primary_key=True),
+        sa.Column("actor", sa.Text, primary_key=True),
+        sa.Column("action", sa.Text, primary_key=True),
+        sa.Column("object", sa.Text, primary_key=True),
+        sa.Column("calls", sa.BigInteger, nullable=False),
+    )
+    op.create_table(  # what the Hub says of the models that are served
+        "model_provenance",
+        sa.Column("model", sa.Text, primary_key=True),  # its id there
+        sa.Column("found", JSONB, nullable=False),
+        sa.Column("checked_at", _MOMENT, nullable=False),
+    )
 
 
 def downgrade() -> None:
     """Drop them."""
     for table in (
+        "model_provenance",
+        "audit_tally",
         "audit_event",
         "prompt_log",
         "privacy_export",
@@ -134,4 +164,6 @@ def downgrade() -> None:
     ):
         op.drop_table(table)
     op.execute("DROP FUNCTION audit_is_insert_only()")
+    op.drop_column("idempotency_answers", "subjects")
+    op.drop_column("ledger_attempts", "evidence")
     op.execute("DROP SCHEMA passerelle_keys CASCADE")

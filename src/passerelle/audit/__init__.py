@@ -1,0 +1,1 @@
+"""What was done to keys, configuration and people's data, in chains that show when a link is missing."""
