@@ -77,7 +77,7 @@ MEASURES: Final = (
     Measure("key-digests", "a", "", "tests/unit/tenancy/test_keys.py", _made),
     Measure("policy", "b", "policies", "tests/unit/policy/test_judge.py", _set(lambda t: t.policy is not None)),
     Measure("no-prompt-log", "b", "privacy.log_prompts", "tests/unit/subjects/test_prompts.py", _set(lambda t: t.privacy.prompt_log is None)),
-    Measure("isolation", "b", "", "tests/e2e/test_rag_isolation.py", _made),
+    Measure("isolation", "b", "", "tests/processes/test_rag_isolation.py", _made),
     Measure("roles", "b", "", "tests/e2e/test_role_matrix.py", _made),
     Measure("egress", "b", "backends", "tests/unit/wire/test_destinations.py", _locked),
     Measure("fetcher", "b", "rag.urls", "tests/unit/wire/test_fetcher_addresses.py", _set(lambda t: t.rag is not None)),

@@ -210,15 +210,22 @@ class Opened:
     async def _standing(self, request: Request) -> Standing:
         late = request.late(datetime.now(UTC))
         if request.finished_at is not None:
-            until = None
-            if request.deed is Deed.EXPORT:
-                until = await self._exports.ends_at(request.tenant, request.id)
-            return Standing(request, _DONE, late, until)
+            return await self._done(request, late=late)
         try:
             job = await self._ground.desk().look(request.tenant, request.job or "")
         except NotFound:
             return Standing(request, _STOPPED, late)
+        if job.state.over:  # perhaps since the request was read
+            request = await self._requests.look(request.tenant, request.id)
+            if request.finished_at is not None:
+                return await self._done(request, late=late)
         return Standing(request, _STOPPED if job.state.value == "cancelled" else job.state.value, late)
+
+    async def _done(self, request: Request, *, late: bool) -> Standing:
+        until = None
+        if request.deed is Deed.EXPORT:
+            until = await self._exports.ends_at(request.tenant, request.id)
+        return Standing(request, _DONE, late, until)
 
 
 def _not_yet() -> Conflict:

@@ -26,13 +26,21 @@ async def chunks(tmp_path: Path) -> AsyncIterator[Embedded]:
     await chunks.aclose()
 
 
+async def _written(log: Path, last: str) -> str:
+    """What a log holds once its last line is there: whoever ends goes on writing after it has said why."""
+    async with asyncio.timeout(20):
+        while last not in (said := log.read_text()) or not said.endswith("\n"):
+            await asyncio.sleep(0.02)
+    return said
+
+
 async def test_an_owner_that_cannot_start_says_why_and_is_left_alone_for_a_while(
     chunks: Embedded, tmp_path: Path
 ) -> None:
     (tmp_path / "vectors" / "points").write_text("a file where the folder of the shards should be")
     with pytest.raises(Unreachable, match="cannot start: file exists") as first:
         await chunks.count(collection())
-    log = (tmp_path / "vectors" / "owner.log").read_text()
+    log = await _written(tmp_path / "vectors" / "owner.log", "FileExistsError")
     (tmp_path / "vectors" / "points").unlink()
     with pytest.raises(Unreachable, match="cannot start: file exists") as second:
         await chunks.upsert(collection(), [passage(1)], [vector(1)])
