@@ -14,13 +14,14 @@ import pytest
 
 from passerelle.cache.index import Tiers
 from passerelle.stores.redis import Redis
+from passerelle.subjects.pseudonyms import Pseudonyms
 from tests.chaos.proxy import Proxy
 from tests.fakes.openai_like import OPENAI, OpenAiLike
 from tests.fakes.qdrant import QdrantFake
 from tests.fakes.script import Fail, Pace, Silent
 from tests.models import shared_models
 from tests.redis_server import RedisServer
-from tests.serving import KEY, Served, one_backend, serving
+from tests.serving import KEY, PEPPER, Served, one_backend, serving
 
 _PATH = "/v1/chat/completions"
 _ANSWER = "Open the settings, choose Security, and follow the link to set a new password."
@@ -142,7 +143,9 @@ async def test_what_one_process_deletes_or_cannot_verify_is_found_by_meaning_in_
             await second.commons.shelf.settled()
 
         await learned()
-        subject = first.commons.secrets.hmac("acme", "subject", b"jean")
+        subject = first.commons.secrets.hmac(
+            "acme", "subject", Pseudonyms(PEPPER).of("acme", "jean").encode()
+        )
         assert await first.commons.shelf.purge("acme", subject=subject) >= 2
         for client in (beside, http):
             for question in asked:

@@ -33,8 +33,17 @@ _BOOK = {
 _PLACES = {"documents", "search", "corrections", "texts", "written", "prompts"}
 # Stores of which an export has words, those that keep something of a person, and the others.
 _WORDS = {"conversations", "documents", "surveys", "corrections", "enrichment", "prompts"}
-_KEPT = {*_WORDS, "cache-exact", "cache-semantic", "jobs", "sightings", "restrictions", "exports"}
-_NONE = {"webhooks", "idempotency", "keys", "files", "ledger", "audit", "requests"}
+_KEPT = {
+    *_WORDS,
+    "cache-exact",
+    "cache-semantic",
+    "jobs",
+    "sightings",
+    "restrictions",
+    "exports",
+    "idempotency",
+}
+_NONE = {"webhooks", "keys", "files", "ledger", "audit", "requests"}
 
 
 def _configuration(url: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ backup that has the wrapped keys opens until the key-encryption key is changed a
 
 from __future__ import annotations
 
+import hmac
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -64,14 +65,29 @@ class DataKey:
 
 
 def read_key_encryption_key(settings: Settings, folder: DataFolder) -> bytes:
-    """The key-encryption key of this process: 32 bytes. Raises CannotRun, and never quotes it."""
+    """The key-encryption key of this process: 32 bytes. Raises CannotRun, and never quotes it.
+
+    Without one that is given, or put into the folder, it is derived from the pepper (HKDF-SHA256, RFC 5869, expanded
+    once): machines that share that share a database, and need no second secret for it.
+    """
     if settings.key_encryption_key is not None:
         return secrets.from_digits(
             settings.key_encryption_key.get_secret_value(), "PASSERELLE_KEY_ENCRYPTION_KEY"
         )
     if settings.key_encryption_key_file is not None:
         return read_key_file(settings.key_encryption_key_file)
-    return folder.secret(KEY_ENCRYPTION)
+    if folder.has(KEY_ENCRYPTION):
+        return folder.secret(KEY_ENCRYPTION)
+    extracted = hmac.digest(b"passerelle sealing", _pepper(settings, folder), "sha256")
+    return hmac.digest(extracted, b"key-encryption\x01", "sha256")
+
+
+def _pepper(settings: Settings, folder: DataFolder) -> bytes:
+    if settings.pepper is not None:
+        return secrets.from_digits(settings.pepper.get_secret_value(), "PASSERELLE_PEPPER")
+    if settings.pepper_file is not None:
+        return secrets.from_file(settings.pepper_file, called="pepper", setting="PASSERELLE_PEPPER_FILE")
+    return folder.secret("pepper")
 
 
 def read_key_file(file: Path) -> bytes:
@@ -85,9 +101,9 @@ async def agree(database: Database, kek: bytes) -> None:
     if await secrets.noted(database, KEY_ENCRYPTION, ours) != ours:
         raise CannotRun(
             "What is stored in the database was sealed under another key-encryption key: none of it could be read here.",
-            "Give this process the others' key: copy their DATA/secrets/key-encryption into its data folder before "
-            "the first start, or name it with PASSERELLE_KEY_ENCRYPTION_KEY_FILE, or set PASSERELLE_KEY_ENCRYPTION_KEY "
-            "to its 64 hexadecimal digits. After `passerelle rewrap-keys` it is the new one.",
+            "Give this process the others' pepper; where they have a key of its own, copy their DATA/secrets/key-encryption "
+            "into its data folder before the first start, or name it with PASSERELLE_KEY_ENCRYPTION_KEY_FILE, or set PASSERELLE_KEY_ENCRYPTION_KEY "
+            "to its 64 hexadecimal digits (xxd -p -c 64 DATA/secrets/key-encryption). After `passerelle rewrap-keys` it is the new one.",
         )
 
 

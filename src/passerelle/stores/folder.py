@@ -74,6 +74,10 @@ class DataFolder:
             os.close(self._lock)
             self._lock = None
 
+    def has(self, name: str) -> bool:
+        """Was a secret of this name made here, or put here?"""
+        return (self.path / "secrets" / name).exists()
+
     def secret(self, name: str) -> bytes:
         """A secret of 32 random bytes, made the first time it is asked for and never changed.
 

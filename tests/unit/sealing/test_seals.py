@@ -213,14 +213,12 @@ async def test_what_is_shown_of_keys_is_nothing(database: Database) -> None:
     assert not is_sealed(shown.encode())
 
 
-def test_the_key_encryption_key_is_the_folders_own_unless_one_is_given(tmp_path: Path) -> None:
+def test_the_key_encryption_key_is_one_that_is_given(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path / "d")
     folder.open()
     file = tmp_path / "kek"
     file.write_text(_KEK.hex())
 
-    own = read_key_encryption_key(Settings(), folder)
-    assert own == (folder.path / "secrets" / "key-encryption").read_bytes()
     assert read_key_encryption_key(Settings(key_encryption_key=SecretStr(_KEK.hex())), folder) == _KEK
     assert read_key_encryption_key(Settings(key_encryption_key_file=file), folder) == _KEK
     file.write_text("not a key: secret")
@@ -235,3 +233,19 @@ async def _rows(database: Database) -> list:  # type: ignore[type-arg]
             text("SELECT tenant, version, wrapped FROM passerelle_keys.tenant_key ORDER BY tenant, version")
         )
         return list(found.all())
+
+
+def test_machines_with_one_pepper_derive_one_key_encryption_key(tmp_path: Path) -> None:
+    given = Settings(pepper=SecretStr("ab" * 32))
+    folders = [DataFolder(tmp_path / name) for name in ("one", "two")]
+    for folder in folders:
+        folder.open()
+    one, two = (read_key_encryption_key(given, folder) for folder in folders)
+    assert one == two != bytes.fromhex("ab" * 32)
+    (tmp_path / "pepper").write_text("ab" * 32)
+    assert read_key_encryption_key(Settings(pepper_file=tmp_path / "pepper"), folders[0]) == one
+    assert read_key_encryption_key(Settings(pepper=SecretStr("cd" * 32)), folders[0]) != one
+
+    assert read_key_encryption_key(Settings(), folders[1]) not in (one, two)  # of the folder's own pepper
+    (tmp_path / "two" / "secrets" / "key-encryption").write_bytes(_KEK)
+    assert read_key_encryption_key(given, folders[1]) == _KEK
