@@ -22,6 +22,7 @@ _SEEDS = [int(seed) for seed in os.environ.get("PASSERELLE_KILL_SEEDS", "").spli
 _RECLAIMED = "SELECT max(extract(epoch FROM at)) FROM job_event WHERE what = 'item-lost'"
 
 
+@pytest.mark.timeout(300)  # beside three others on two cores
 @pytest.mark.parametrize("seed", _SEEDS)
 def test_200_documents_survive_their_workers_and_their_service(
     seed: int, database_url: str, tmp_path: Path, one_redis: RedisServer

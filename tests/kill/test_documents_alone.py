@@ -73,6 +73,7 @@ class _Asker:
         return self.told
 
 
+@pytest.mark.timeout(300)  # beside three others on two cores
 @pytest.mark.parametrize("seed", _SEEDS)
 def test_100_documents_survive_whatever_is_killed_of_their_service(seed: int, tmp_path: Path) -> None:
     chance = Random(seed)
