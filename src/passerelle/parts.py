@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from passerelle.idempotency.store import AnswerStore
 from passerelle.lasting import Ground as Lasts
 from passerelle.lasting import Lasting, open_lasting
 from passerelle.routing.live import Live
-from passerelle.settings import Settings
+from passerelle.settings import Settings, silence
 from passerelle.stores.folder import DataFolder
 from passerelle.telemetry.metrics import Metrics
 from passerelle.telemetry.siblings import Siblings
@@ -71,8 +70,7 @@ async def open_parts(settings: Settings, *, shares_folder: bool = False) -> Asyn
 
     `shares_folder`: its parent owns the data folder, for this process and its siblings.
     """
-    # Read by huggingface_hub when it is imported: else it asks the Hub what kind of shell it is run from.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    silence()
     async with AsyncExitStack() as stack:
         ground = await open_ground(settings, stack, shares_folder=shares_folder)
         calling = await open_calling(stack, ground)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -83,6 +84,16 @@ class Settings(BaseSettings):
     api_keys: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("API_KEYS", "PASSERELLE_API_KEYS")
     )
+
+
+def silence() -> None:
+    """Tell libraries to tell their makers nothing; to be called before they are imported.
+
+    onnxruntime makes a number for the machine in the user's home, and holds the address of its maker's telemetry, unless
+    this stands in the environment when it starts; huggingface_hub asks the Hub what kind of shell it is run from.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 def read_settings(**given: object) -> Settings:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from passerelle.backends.builtin.errors import ModelMissing
 from passerelle.backends.builtin.model_file import ModelFiles
+from passerelle.settings import silence
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -24,6 +25,7 @@ class Encoder:
     """One session of the runtime. Safe to share between threads."""
 
     def __init__(self, files: ModelFiles, threads: int) -> None:
+        silence()
         import numpy  # noqa: PLC0415, ICN001 - only when a model is loaded
         import onnxruntime  # noqa: PLC0415
 
