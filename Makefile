@@ -31,8 +31,8 @@ PASSERELLE_KILL_SEEDS ?= 1,2,3
 test-long: install ## the tests that kill, for minutes; a failure names its seed in brackets
 	PASSERELLE_KILL_ROUNDS=$(PASSERELLE_KILL_ROUNDS) PASSERELLE_KILL_SEEDS=$(PASSERELLE_KILL_SEEDS) $(BIN)/pytest --dist load tests/kill
 
-test-processes: install ## whole processes: their lives, several of them, their workers, what they drain
-	$(BIN)/pytest tests/processes
+test-processes: install ## from end to end, and whole processes: their lives, several of them, their workers, what they drain
+	$(BIN)/pytest tests/e2e tests/processes
 
 test-strangers: install ## what LangChain's authors test of models, embeddings, stores and retrievers, over ours
 	$(BIN)/pytest -n 0 -o addopts= -p no:codspeed -p no:socket -p no:langsmith_plugin --benchmark-disable -q -rsx tests/strangers
