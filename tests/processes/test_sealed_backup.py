@@ -17,10 +17,12 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from passerelle.sealing.keys import DataKeys
+from passerelle.sealing.keys import DataKeys, read_key_encryption_key
 from passerelle.sealing.seals import Seals
 from passerelle.sealing.values import MAGIC, Destroyed, Opener, Unreadable
+from passerelle.settings import Settings
 from passerelle.stores.database import Database
+from passerelle.stores.folder import DataFolder
 from tests.database import driver_address
 from tests.e2e.rag_scene import CANARY, Client, house
 from tests.embedded import embedded
@@ -103,7 +105,7 @@ def _settle_documents(estate: Estate, tenant: str) -> None:
 
 def test_nothing_of_a_tenant_is_in_a_backup_once_its_key_is_destroyed(estate: tuple[Estate, Path]) -> None:
     made, data = estate
-    kek = (data / "secrets" / "key-encryption").read_bytes()
+    kek = read_key_encryption_key(Settings(), DataFolder(data))
     with embedded(data) as address:
         backup = _backup(address, data)
         assert own(_ENDED, "comment").encode() not in backup.everything

@@ -245,7 +245,7 @@ def test_what_is_under_way_when_the_program_is_killed_ends_and_nothing_is_there_
     assert 0 < lab.run(asked, online, "globex")["read"] < few
     offline = lab.begins(read, "acme")
     other = lab.order("import", lab.file("more.csv", _csv(many, seed=8)), "--no-wait")
-    until(lambda: lab.house.job("acme", other["job"])["state"] == "running", "its file is read")
+    until(lambda: lab.house.job("acme", other["job"])["state"] != "queued", "its file is read")
     under_way = engine.working
     lab.house.stop(signal.SIGKILL)
     lab.stage.run(hold(on=False))
